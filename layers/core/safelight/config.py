@@ -1,0 +1,59 @@
+"""Typed settings, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+MIB = 1024 * 1024
+MAX_PHOTO_BYTES = 15 * MIB
+PLACEHOLDER_SECRETS = ("", "change-me", "changeme", "secret", "local")
+
+
+class Settings(BaseModel):
+    """What one process runs with. Each field is the environment variable of the same name in upper case.
+
+    Sizes are bytes. `s3_endpoint` None means AWS (virtual-hosted addressing); with an endpoint, addressing is by path.
+    `s3_public_endpoint` is the host that browsers are sent to, when it differs from the one the server uses.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stage: Literal["local", "dev", "staging", "prod"] = "local"
+    log_level: str = "INFO"
+    base_url: str = "http://127.0.0.1:8000"
+
+    database_url: SecretStr
+    jwt_secret: SecretStr
+
+    bucket: str
+    aws_region: str = "us-east-1"
+    s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+
+    archive_stream_limit: int | None = Field(default=None, gt=0)
+    archive_window: int = Field(default=16 * MIB, ge=MIB)
+
+    @model_validator(mode="after")
+    def _refuse_placeholders(self) -> Self:
+        secret = self.jwt_secret.get_secret_value()
+        if self.stage != "local" and (secret.lower() in PLACEHOLDER_SECRETS or len(secret) < 32):
+            raise ValueError("JWT_SECRET must be a random value of 32 characters or more outside local mode")
+        return self
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Settings from variables; an empty value counts as not set. Raises pydantic's ValidationError."""
+        names = {name: environment.get(name.upper(), "") for name in cls.model_fields}
+        return cls.model_validate({name: value for name, value in names.items() if value})
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings.from_environment(os.environ)

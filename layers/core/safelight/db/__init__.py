@@ -1,0 +1,1 @@
+"""Postgres: `engine` for SQLAlchemy, `driver` for the visitor's hot path."""

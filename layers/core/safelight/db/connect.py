@@ -1,0 +1,76 @@
+"""Parameters and sockets for pg8000, shared by both ways into Postgres."""
+
+import socket
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+CONNECT_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a database is and who asks. `sslmode` follows libpq: `disable`, `require` or `verify-full`."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    password: str
+    sslmode: str
+    sslrootcert: str | None
+
+    @classmethod
+    def parse(cls, url: str) -> "Target":
+        """From `postgresql://user:password@host:port/database?sslmode=…`. Raises ValueError."""
+        parts = urlsplit(url)
+        if parts.scheme.partition("+")[0] not in ("postgresql", "postgres") or not parts.hostname:
+            raise ValueError("DATABASE_URL must look like postgresql://user:password@host:5432/database")
+        query = parse_qs(parts.query)
+        return cls(
+            host=parts.hostname,
+            port=parts.port or 5432,
+            database=unquote(parts.path.lstrip("/")) or "postgres",
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            sslmode=query.get("sslmode", ["disable"])[0],
+            sslrootcert=query.get("sslrootcert", [None])[0],
+        )
+
+
+@lru_cache(maxsize=4)
+def _tls(sslmode: str, sslrootcert: str | None) -> ssl.SSLContext:
+    # Loading one authority instead of the system's bundle saves about 25 ms of a cold start.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sslmode == "require":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif sslrootcert:
+        context.load_verify_locations(sslrootcert)
+    else:
+        context.load_default_certs()
+    return context
+
+
+def arguments(target: Target) -> dict[str, Any]:
+    """Keyword arguments for pg8000's `Connection`, with a fresh socket of ours in them.
+
+    TCP_NODELAY because the handshake otherwise waits 40 ms for a delayed ACK; an explicit `False` for TLS because
+    pg8000 takes None to mean "try, with the system's certificates".
+    """
+    sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A timeout stays on the socket: a frozen function that thaws on a dead connection must notice.
+    sock.settimeout(30.0)
+    return {
+        "user": target.user,
+        "password": target.password,
+        "host": target.host,
+        "port": target.port,
+        "database": target.database,
+        "sock": sock,
+        "ssl_context": False if target.sslmode == "disable" else _tls(target.sslmode, target.sslrootcert),
+        "application_name": "safelight",
+    }

@@ -1,0 +1,78 @@
+"""SQLAlchemy over pg8000: one connection a process, checked when a frozen process thaws."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import pg8000.dbapi
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+
+from safelight.config import settings
+from safelight.db.connect import Target, arguments
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """The process's engine. Serverless processes handle one request at a time, so one connection is all they need."""
+    return make_engine(settings().database_url.get_secret_value(), pool_size=1)
+
+
+def make_engine(url: str, *, pool_size: int) -> Engine:
+    """An engine for `url` that keeps at most `pool_size` connections and waits for one rather than opening more."""
+    target = Target.parse(url)
+
+    def connect() -> Any:
+        return pg8000.dbapi.Connection(**arguments(target))
+
+    return create_engine(
+        "postgresql+pg8000://",
+        creator=connect,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        hide_parameters=True,
+    )
+
+
+@lru_cache(maxsize=1)
+def _sessions() -> sessionmaker[Session]:
+    return sessionmaker(engine(), expire_on_commit=False)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """A session that commits when the block ends well and rolls back when it raises.
+
+    An error that says `keeps_changes` is an answer, not a failure: what was written before it stays (a reused refresh
+    token revokes its family and is refused in the same breath).
+    """
+    with _sessions()() as session:
+        try:
+            yield session
+        except Exception as error:
+            if not getattr(error, "keeps_changes", False):
+                session.rollback()
+                raise
+            session.commit()
+            raise
+        session.commit()
+
+
+def after_commit(session: Session, action: Callable[[], None]) -> None:
+    """Run `action` once the session's transaction is committed; never when it is rolled back."""
+
+    def run(_: Session) -> None:
+        action()
+
+    event.listen(session, "after_commit", run, once=True)
+
+
+def reset() -> None:
+    """Close the engine and forget it: for tests that change the settings."""
+    if engine.cache_info().currsize:
+        engine().dispose()
+    engine.cache_clear()
+    _sessions.cache_clear()

@@ -1,0 +1,9 @@
+"""The tables, all in one room so that migrations see every one and relationships make no import cycles."""
+
+from safelight.models.account import RefreshToken, User
+from safelight.models.base import Base
+from safelight.models.gallery import Gallery, Photo, Rendition
+from safelight.models.job import Job
+from safelight.models.share import ShareEvent, ShareLink
+
+__all__ = ["Base", "Gallery", "Job", "Photo", "RefreshToken", "Rendition", "ShareEvent", "ShareLink", "User"]

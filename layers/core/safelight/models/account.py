@@ -1,0 +1,45 @@
+"""Photographers and their sessions."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import CITEXT, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from safelight.models.base import Base, Created, Identified, Updated
+
+
+class User(Identified, Created, Updated, Base):
+    """A photographer. `deleted_at` waits for the sweep, which erases what is left in the bucket and then the row."""
+
+    __tablename__ = "users"
+
+    email: Mapped[str] = mapped_column(CITEXT, unique=True)
+    username: Mapped[str | None] = mapped_column(CITEXT, unique=True)
+    password_hash: Mapped[str]
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
+    is_admin: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), default=dict)
+    deleted_at: Mapped[dt.datetime | None]
+
+
+class RefreshToken(Identified, Created, Base):
+    """One link of a session's chain: `family_id` is the session, `generation` counts its rotations from zero."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        UniqueConstraint("family_id", "generation"),
+        CheckConstraint("generation >= 0", name="generation_counts_up"),
+    )
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    family_id: Mapped[uuid.UUID]
+    generation: Mapped[int]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    expires_at: Mapped[dt.datetime]
+    used_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]
+    user_agent: Mapped[str | None]
+    ip: Mapped[str | None]

@@ -1,0 +1,61 @@
+"""Share links and what happened on them."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, func, text
+from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from safelight.models.base import Base, Created, Identified, Updated
+
+DOWNLOAD_POLICIES = ("none", "web", "original")
+EVENT_KINDS = ("view", "single_download", "zip_download")
+
+
+class ShareLink(Identified, Created, Updated, Base):
+    """A link to one gallery with a policy of its own.
+
+    The three counters hold what the sweep has rolled up; the exact number is a counter plus the link's events that are
+    not rolled up yet, read in one statement. `policy_version` rises with every change of policy and ends old grants.
+    """
+
+    __tablename__ = "share_links"
+    __table_args__ = (
+        Index("ix_share_links_gallery_page", "gallery_id", text("created_at DESC"), text("id DESC")),
+        CheckConstraint(f"download IN {DOWNLOAD_POLICIES}", name="download_known"),
+        CheckConstraint("max_downloads > 0", name="max_downloads_positive"),
+    )
+
+    gallery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("galleries.id", ondelete="CASCADE"))
+    label: Mapped[str] = mapped_column(server_default="", default="")
+    slug: Mapped[str | None] = mapped_column(CITEXT, unique=True)
+    password_hash: Mapped[str | None]
+    expires_at: Mapped[dt.datetime | None]
+    download: Mapped[str] = mapped_column(server_default="original", default="original")
+    max_downloads: Mapped[int | None]
+    views: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    single_downloads: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    zip_downloads: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    policy_version: Mapped[int] = mapped_column(server_default="1", default=1)
+    revoked_at: Mapped[dt.datetime | None]
+
+
+class ShareEvent(Base):
+    """One view or download; only ever appended, and marked once when it is rolled up into the link's counter."""
+
+    __tablename__ = "share_events"
+    __table_args__ = (
+        Index("ix_share_events_fresh", "share_id", "kind", postgresql_where=text("NOT rolled_up")),
+        Index("ix_share_events_series", "share_id", "at"),
+        CheckConstraint(f"kind IN {EVENT_KINDS}", name="kind_known"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    share_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("share_links.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    photo_id: Mapped[uuid.UUID | None]
+    visitor: Mapped[bytes | None] = mapped_column(LargeBinary)
+    bytes_sent: Mapped[int | None] = mapped_column(BigInteger)
+    rolled_up: Mapped[bool] = mapped_column(server_default=text("false"), default=False)

@@ -1,0 +1,26 @@
+"""Alembic's entry: the database of DATABASE_URL, one migration run at a time."""
+
+from alembic import context
+from sqlalchemy import text
+
+from safelight.config import settings
+from safelight.db.engine import make_engine
+from safelight.models import Base
+
+# Any fixed number: two deploys that migrate at once must wait for one another.
+MIGRATION_LOCK = 5_417_063
+
+
+def run() -> None:
+    """Bring the database to the asked revision in one transaction."""
+    engine = make_engine(settings().database_url.get_secret_value(), pool_size=1)
+    with engine.begin() as connection:
+        # A migration that cannot get its lock fails fast instead of queueing every request behind it.
+        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+        context.run_migrations()
+    engine.dispose()
+
+
+run()

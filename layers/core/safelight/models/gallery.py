@@ -36,7 +36,8 @@ class Photo(Identified, Created, Updated, Base):
     __tablename__ = "photos"
     __table_args__ = (
         Index("ix_photos_gallery_page", "gallery_id", "position", "id", postgresql_where=text("deleted_at IS NULL")),
-        Index("ix_photos_unfinished", "status", "created_at", postgresql_where=text("status IN ('pending', 'processing')")),
+        Index("ix_photos_unfinished", "status", "created_at",
+              postgresql_where=text("status IN ('pending', 'processing')")),
         Index("ix_photos_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         CheckConstraint(f"status IN {PHOTO_STATUSES}", name="status_known"),
         CheckConstraint("crc32 BETWEEN 0 AND 4294967295", name="crc32_is_32_bits"),

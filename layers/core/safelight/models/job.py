@@ -24,7 +24,8 @@ class Job(Identified, Created, Base):
     __table_args__ = (
         Index("ix_jobs_due", "run_after", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_leased", "lease_until", postgresql_where=text("status = 'running'")),
-        Index("uq_jobs_live", "kind", "subject_id", unique=True, postgresql_where=text("status IN ('queued', 'running')")),
+        Index("uq_jobs_live", "kind", "subject_id", unique=True,
+              postgresql_where=text("status IN ('queued', 'running')")),
         CheckConstraint(f"status IN {JOB_STATUSES}", name="status_known"),
     )  # fmt: skip
 

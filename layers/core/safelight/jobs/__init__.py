@@ -1,0 +1,1 @@
+"""The work behind the requests: a table in Postgres that is leased, fenced and retried."""

@@ -1,0 +1,78 @@
+"""SQL over the jobs table. Every time is Postgres's own, so that workers need not agree on a clock."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
+
+from safelight.models import Job
+
+LIVE = Job.status.in_(("queued", "running"))
+
+
+def _due() -> ColumnElement[bool]:
+    return or_(
+        (Job.status == "queued") & (Job.run_after <= func.now()),
+        (Job.status == "running") & (Job.lease_until < func.now()),
+    )
+
+
+def insert_if_absent(session: Session, kind: str, subject_id: uuid.UUID, payload: dict[str, Any]) -> uuid.UUID | None:
+    """The new job's id, or None when a live one for this subject exists."""
+    statement = (
+        insert(Job)
+        .values(id=uuid.uuid4(), kind=kind, subject_id=subject_id, payload=payload)
+        .on_conflict_do_nothing(index_elements=[Job.kind, Job.subject_id], index_where=LIVE)
+        .returning(Job.id)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def live(session: Session, kind: str, subject_id: uuid.UUID) -> uuid.UUID | None:
+    """The live job of a subject."""
+    return session.scalars(select(Job.id).where(Job.kind == kind, Job.subject_id == subject_id, LIVE)).one_or_none()
+
+
+def lock_due(session: Session, job_id: uuid.UUID) -> Job | None:
+    """The job when it may start now and nobody else is looking at it."""
+    return session.scalars(select(Job).where(Job.id == job_id, _due()).with_for_update(skip_locked=True)).one_or_none()
+
+
+def due(session: Session, limit: int) -> list[tuple[uuid.UUID, str]]:
+    """Jobs that may start now, oldest first, as (id, kind)."""
+    rows = session.execute(select(Job.id, Job.kind).where(_due()).order_by(Job.run_after).limit(limit))
+    return [(job_id, kind) for job_id, kind in rows]
+
+
+def seconds_from_now(seconds: float) -> ColumnElement[dt.datetime]:
+    """A moment by Postgres's clock."""
+    return func.now() + dt.timedelta(seconds=seconds)
+
+
+def update_held(session: Session, job_id: uuid.UUID, fencing: int, **values: Any) -> bool:
+    """Change a running job if the claim numbered `fencing` still holds it."""
+    result = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.fencing == fencing, Job.status == "running")
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def counts(session: Session) -> dict[tuple[str, str], int]:
+    """How many jobs stand in each (kind, status)."""
+    rows = session.execute(select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status))
+    return {(kind, status): count for kind, status, count in rows}
+
+
+def delete_finished(session: Session, older_than: dt.timedelta) -> None:
+    """Forget jobs that ended well long ago."""
+    session.execute(
+        Job.__table__.delete().where(Job.status == "completed", Job.finished_at < func.now() - older_than)  # type: ignore[attr-defined]  # declared as FromClause, is a Table
+    )

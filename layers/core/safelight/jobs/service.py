@@ -1,0 +1,100 @@
+"""Enqueue, claim, finish: at least once, one at a time, never for ever."""
+
+import random
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from safelight.db.engine import after_commit
+from safelight.errors import SafelightError
+from safelight.jobs import queries
+from safelight.queue import Queue
+
+LEASE_SECONDS = 180
+MAX_BACKOFF_SECONDS = 300
+ERROR_CHARACTERS = 500
+
+
+class LeaseLost(SafelightError):
+    """Another worker has taken the job over: what this one did must not be kept."""
+
+    code = "lease_lost"
+    title = "The job belongs to another worker now"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's hold on a job; `last` says that no attempt is left after this one."""
+
+    job_id: uuid.UUID
+    kind: str
+    subject_id: uuid.UUID
+    payload: dict[str, Any]
+    fencing: int
+    attempt: int
+    last: bool
+
+
+def enqueue(
+    session: Session, queue: Queue, kind: str, subject_id: uuid.UUID, payload: dict[str, Any] | None = None
+) -> uuid.UUID:
+    """One live job for this subject: a new one, or the one that is there. Workers are woken after the commit."""
+    job_id = queries.insert_if_absent(session, kind, subject_id, payload or {})
+    if job_id is None:
+        # The live job may have ended between the two statements; then a new one can be written.
+        existing = queries.live(session, kind, subject_id)
+        return existing or enqueue(session, queue, kind, subject_id, payload)
+    after_commit(session, lambda: queue.wake(kind, job_id))
+    return job_id
+
+
+def claim(session: Session, job_id: uuid.UUID, *, lease_seconds: float = LEASE_SECONDS) -> Claim | None:
+    """Take a due job, or one whose worker's lease ran out; None when there is nothing to take."""
+    job = queries.lock_due(session, job_id)
+    if job is None:
+        return None
+    job.status = "running"
+    job.attempts += 1
+    job.fencing += 1
+    job.started_at = job.started_at or func.now()
+    job.lease_until = queries.seconds_from_now(lease_seconds)  # type: ignore[assignment]  # an SQL expression
+    session.flush()
+    return Claim(
+        job.id, job.kind, job.subject_id, job.payload, job.fencing, job.attempts, job.attempts >= job.max_attempts
+    )
+
+
+def extend(session: Session, held: Claim, progress: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    """Report progress (0..1) and keep the lease. Raises LeaseLost."""
+    _change(session, held, progress=progress, lease_until=queries.seconds_from_now(lease_seconds))
+
+
+def complete(session: Session, held: Claim) -> None:
+    """The work is done. Raises LeaseLost, which must undo it."""
+    _change(session, held, status="completed", progress=1.0, lease_until=None, error=None, finished_at=func.now())
+
+
+def fail(session: Session, held: Claim, reason: str) -> None:
+    """The work cannot be done, now or ever. Raises LeaseLost."""
+    _change(session, held, status="failed", lease_until=None, error=reason[:ERROR_CHARACTERS], finished_at=func.now())
+
+
+def retry(session: Session, held: Claim, reason: str) -> None:
+    """Try again later: 2, 4, 8 … seconds with jitter, five minutes at most. Raises LeaseLost."""
+    delay = min(2.0**held.attempt, MAX_BACKOFF_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+    _change(
+        session,
+        held,
+        status="queued",
+        lease_until=None,
+        error=reason[:ERROR_CHARACTERS],
+        run_after=queries.seconds_from_now(delay),
+    )
+
+
+def _change(session: Session, held: Claim, **values: Any) -> None:
+    if not queries.update_held(session, held.job_id, held.fencing, **values):
+        raise LeaseLost

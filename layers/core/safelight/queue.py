@@ -1,0 +1,41 @@
+"""Waking workers. The jobs table is the queue; a wake-up only saves the wait for the next look at it.
+
+On AWS a wake-up is a small object `jobs/{kind}/{job_id}`: functions in private subnets reach S3 through the free gateway
+endpoint, and the bucket's event feeds SQS. On one machine the worker watches the table and needs no waking.
+"""
+
+import logging
+import uuid
+from typing import Protocol
+
+from safelight.errors import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Puts(Protocol):
+    """The part of a store that a wake-up needs."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a small object. Raises StorageUnavailable."""
+
+
+class Queue:
+    """Wakes workers through `store`, or nobody when there is none."""
+
+    def __init__(self, store: Puts | None = None) -> None:
+        self._store = store
+
+    def wake(self, kind: str, job_id: uuid.UUID) -> None:
+        """Say that a job is due. Losing it loses time only: the sweep wakes whoever sleeps on due work."""
+        if self._store is None:
+            return
+        try:
+            self._store.put(wake_key(kind, job_id), b"")
+        except StorageUnavailable:
+            log.warning("wake-up not sent", extra={"job_id": str(job_id), "kind": kind})
+
+
+def wake_key(kind: str, job_id: uuid.UUID) -> str:
+    """Where a wake-up is put; its prefix decides whose queue hears of it."""
+    return f"jobs/{kind}/{job_id}"

@@ -1,0 +1,4 @@
+"""Secrets: `passwords` (bcrypt), `tokens` (PyJWT and refresh tokens), `grants` (a visitor's unlock cookie).
+
+Three modules so that a function imports only the one it needs at cold start.
+"""

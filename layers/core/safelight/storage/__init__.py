@@ -1,0 +1,53 @@
+"""The object store: the one place that talks to S3.
+
+Importing this costs nothing: boto3 is loaded when `storage()` is first called, and signing needs none of it.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from safelight.config import settings
+from safelight.storage.objects import ObjectInfo
+from safelight.storage.signer import Credentials, PostForm, Signer
+
+if TYPE_CHECKING:
+    from safelight.storage.store import Storage
+
+__all__ = ["Credentials", "ObjectInfo", "PostForm", "Signer", "internal_signer", "signer", "storage"]
+
+
+@lru_cache(maxsize=1)
+def storage() -> "Storage":
+    """The bucket of this process's settings."""
+    from safelight.storage.client import make_client
+    from safelight.storage.store import Storage
+
+    configured = settings()
+    return Storage(configured.bucket, make_client(configured.aws_region, configured.s3_endpoint, _credentials()))
+
+
+@lru_cache(maxsize=1)
+def signer() -> Signer:
+    """Signs what browsers and other clients follow: the public endpoint."""
+    configured = settings()
+    endpoint = configured.s3_public_endpoint or configured.s3_endpoint
+    return Signer(_credentials(), configured.aws_region, configured.bucket, endpoint)
+
+
+@lru_cache(maxsize=1)
+def internal_signer() -> Signer:
+    """Signs what our own processes fetch: the endpoint inside the network."""
+    configured = settings()
+    return Signer(_credentials(), configured.aws_region, configured.bucket, configured.s3_endpoint)
+
+
+def _credentials() -> Credentials:
+    configured = settings()
+    if configured.aws_access_key_id is None or configured.aws_secret_access_key is None:
+        raise RuntimeError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set")
+    token = configured.aws_session_token
+    return Credentials(
+        configured.aws_access_key_id,
+        configured.aws_secret_access_key.get_secret_value(),
+        token.get_secret_value() if token is not None else None,
+    )

@@ -1,0 +1,39 @@
+"""The boto3 client, made the way every S3-compatible store understands."""
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from safelight.storage.signer import Credentials
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def make_client(region: str, endpoint: str | None, credentials: Credentials) -> "S3Client":
+    """An S3 client with short time-outs and three attempts; by path with `endpoint`, else AWS's regional virtual host.
+
+    Checksums only where an operation requires one: the trailing ones that botocore adds by default are not
+    understood by every compatible store.
+    """
+    session = boto3.session.Session(
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.session_token,
+        region_name=region,
+    )
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=3,
+        read_timeout=20,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=32,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={
+            "addressing_style": "virtual" if endpoint is None else "path",
+            "us_east_1_regional_endpoint": "regional",
+        },
+    )
+    return session.client("s3", endpoint_url=endpoint, config=config)

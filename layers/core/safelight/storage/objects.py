@@ -1,0 +1,15 @@
+"""What is known of a stored object."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object's facts. `size` in bytes, `etag` with its quotes as HTTP has it, `last_modified` aware UTC."""
+
+    key: str
+    size: int
+    etag: str
+    content_type: str
+    last_modified: datetime

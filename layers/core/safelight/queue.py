@@ -1,6 +1,6 @@
 """Waking workers. The jobs table is the queue; a wake-up only saves the wait for the next look at it.
 
-On AWS a wake-up is a small object `jobs/{kind}/{job_id}`: functions in private subnets reach S3 through the free gateway
+On AWS a wake-up is a small object `jobs/{kind}/{job_id}`: functions in private subnets reach S3 by the free gateway
 endpoint, and the bucket's event feeds SQS. On one machine the worker watches the table and needs no waking.
 """
 

@@ -60,7 +60,7 @@ def claim(session: Session, job_id: uuid.UUID, *, lease_seconds: float = LEASE_S
     job.attempts += 1
     job.fencing += 1
     job.started_at = job.started_at or func.now()
-    job.lease_until = queries.seconds_from_now(lease_seconds)  # type: ignore[assignment]  # an SQL expression
+    job.lease_until = queries.seconds_from_now(lease_seconds)
     session.flush()
     return Claim(
         job.id, job.kind, job.subject_id, job.payload, job.fencing, job.attempts, job.attempts >= job.max_attempts

@@ -1,0 +1,1 @@
+"""Photographers: registration, sessions, the account itself."""

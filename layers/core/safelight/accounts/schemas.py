@@ -1,0 +1,96 @@
+"""What the account routes take and give."""
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal, Self
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MAX_PASSWORD_BYTES = 72
+
+
+def _email(value: str) -> str:
+    try:
+        # Who runs this inside a company may well have addresses that the public internet does not know.
+        return validate_email(value, check_deliverability=False, globally_deliverable=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from error
+
+
+def _password(value: str) -> str:
+    if len(value.encode()) > MAX_PASSWORD_BYTES:
+        raise ValueError(f"use at most {MAX_PASSWORD_BYTES} bytes")
+    if not (any(c.isupper() for c in value) and any(c.islower() for c in value) and any(c.isdigit() for c in value)):
+        raise ValueError("use at least one upper-case letter, one lower-case letter and one digit")
+    if "\0" in value:
+        raise ValueError("a password cannot hold a NUL character")
+    return value
+
+
+Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), AfterValidator(_email)]
+NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD_BYTES), AfterValidator(_password)]
+# No "@": a name can then never be taken for somebody's address at login.
+Username = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+GivenPassword = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Strict(BaseModel):
+    """A request body: what it does not know it refuses, so a misspelt field never passes silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RegisterRequest(Strict):
+    email: Email
+    password: NewPassword
+    username: Username | None = None
+
+
+class LoginRequest(Strict):
+    email: str | None = Field(default=None, max_length=254)
+    username: str | None = Field(default=None, max_length=254)
+    password: GivenPassword
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if (self.email is None) == (self.username is None):
+            raise ValueError("give either an email or a username")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Whichever was given."""
+        return self.email or self.username or ""
+
+
+class RefreshRequest(Strict):
+    refresh_token: str | None = Field(default=None, max_length=512)
+
+
+class PasswordRequest(Strict):
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class UserPatch(Strict):
+    email: Email | None = None
+    username: Username | None = None
+
+
+class UserOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    email: str
+    username: str | None
+    created_at: dt.datetime
+
+
+class TokenPair(BaseModel):
+    """RFC 6749 section 5.1; `expires_in` is seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the type's name, not a token
+    expires_in: int

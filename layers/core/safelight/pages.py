@@ -1,0 +1,51 @@
+"""Keyset pagination: `{items, next_cursor}`, where a cursor is the sort key of the last item that was given out."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+from safelight.errors import Invalid
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+class Page[T](BaseModel):
+    """Some items, and where the next ones begin."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, items: Sequence[T], next_cursor: str | None) -> Self:
+        """The page of these items."""
+        return cls.model_construct(items=list(items), next_cursor=next_cursor)
+
+
+def encode_cursor(*key: Any) -> str:
+    """An opaque cursor for a sort key of strings and integers."""
+    return base64.urlsafe_b64encode(json.dumps(key, default=str, separators=(",", ":")).encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, *types: type[Any]) -> list[Any]:
+    """The sort key, each part read by its type (`int`, `uuid.UUID`, `datetime` …). Raises Invalid."""
+    try:
+        key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        if not isinstance(key, list):
+            raise TypeError
+        return [_read(part, kind) for part, kind in zip(key, types, strict=True)]
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
+        raise Invalid("The cursor is not one that this list gave out") from error
+
+
+def _read(part: Any, kind: type[Any]) -> Any:
+    if hasattr(kind, "fromisoformat"):
+        read = kind.fromisoformat(part)
+        if read.tzinfo is None:
+            raise ValueError
+        return read
+    return kind(part)

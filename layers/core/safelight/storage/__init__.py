@@ -11,9 +11,10 @@ from safelight.storage.objects import ObjectInfo
 from safelight.storage.signer import Credentials, PostForm, Signer
 
 if TYPE_CHECKING:
+    from safelight.storage.light import LightStore
     from safelight.storage.store import Storage
 
-__all__ = ["Credentials", "ObjectInfo", "PostForm", "Signer", "internal_signer", "signer", "storage"]
+__all__ = ["Credentials", "ObjectInfo", "PostForm", "Signer", "internal_signer", "light_store", "signer", "storage"]
 
 
 @lru_cache(maxsize=1)
@@ -24,6 +25,14 @@ def storage() -> "Storage":
 
     configured = settings()
     return Storage(configured.bucket, make_client(configured.aws_region, configured.s3_endpoint, _credentials()))
+
+
+@lru_cache(maxsize=1)
+def light_store() -> "LightStore":
+    """HEAD and PUT on the same bucket, without botocore."""
+    from safelight.storage.light import LightStore
+
+    return LightStore(internal_signer())
 
 
 @lru_cache(maxsize=1)

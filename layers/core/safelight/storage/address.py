@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 from urllib.parse import quote, urlsplit
 
 _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]*", re.ASCII).fullmatch
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+", re.ASCII).fullmatch
 _VIRTUAL_HOSTABLE = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII).fullmatch
 _REGION = re.compile(r"[a-z0-9-]+", re.ASCII).fullmatch
 
@@ -41,7 +42,7 @@ class Address(NamedTuple):
 
         A bucket with dots would not match AWS's certificate as a host name, so it is addressed by path there too.
         """
-        if not bucket or "/" in bucket:
+        if not _BUCKET(bucket):
             raise ValueError(f"not a bucket name: {bucket!r}")
         if endpoint is not None:
             return cls._by_path(bucket, endpoint)
@@ -57,8 +58,10 @@ class Address(NamedTuple):
     @classmethod
     def _by_path(cls, bucket: str, endpoint: str) -> Self:
         parts = urlsplit(endpoint)
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.query or parts.fragment or parts.username:
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not _PLAIN(parts.path):
             raise ValueError(f"not an http(s) endpoint: {endpoint!r}")
+        if parts.query or parts.fragment or parts.username:
+            raise ValueError(f"an endpoint has no query, fragment or user: {parts.hostname!r}")
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         # HTTP clients leave the scheme's default port out of the Host header, so the signature must too.
         host = name if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{name}:{parts.port}"

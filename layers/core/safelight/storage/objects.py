@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+DEFAULT_TYPE = "binary/octet-stream"  # what S3 says of an object stored without a type
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:

@@ -17,10 +17,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from safelight.storage.address import Address, quote_key
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _MAX_EXPIRES = 7 * 24 * 3600  # S3 refuses longer ones
@@ -176,7 +179,7 @@ class Signer:
         parts = (
             method,
             self.address.path(key),
-            "&".join(sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)),
+            _canonical_query(query),
             "".join(f"{name}:{headers[name]}\n" for name in names),
             signed,
             payload_hash,
@@ -224,17 +227,27 @@ class Signer:
         head = f"{method}\n{self.address.base}/"
         canonical_headers = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
         tail = f"\n{'&'.join(sorted(encoded))}\n{canonical_headers}\n{';'.join(names)}\n{UNSIGNED_PAYLOAD}"
-        to_sign = f"{_ALGORITHM}\n{moment.stamp}\n{moment.scope}\n"
         url_head = f"{self.address.origin}{self.address.base}/"
         url_tail = f"?{'&'.join(encoded)}&X-Amz-Signature="
-        signing_key, digest, encode = moment.key, hmac.digest, quote_key
+        inner, outer = _hmac_states(moment.key, f"{_ALGORITHM}\n{moment.stamp}\n{moment.scope}\n".encode())
+        encode = quote_key
 
         def sign(key: str) -> str:
             path = encode(key)
             request = sha256(f"{head}{path}{tail}".encode()).hexdigest()
-            return f"{url_head}{path}{url_tail}{digest(signing_key, (to_sign + request).encode(), 'sha256').hex()}"
+            inside, outside = inner.copy(), outer.copy()
+            inside.update(request.encode())
+            outside.update(inside.digest())
+            return f"{url_head}{path}{url_tail}{outside.hexdigest()}"
 
         return sign
+
+
+def _hmac_states(key: bytes, prefix: bytes) -> "tuple[HASH, HASH]":
+    """HMAC-SHA256 as far as it does not depend on the message's end (RFC 2104 §4): a third of the time of each URL."""
+    block = key.ljust(64, b"\0")
+    inner = sha256(bytes(byte ^ 0x36 for byte in block) + prefix)
+    return inner, sha256(bytes(byte ^ 0x5C for byte in block))
 
 
 def crc32_field(value: int) -> str:
@@ -250,6 +263,12 @@ def _checked_crc32(value: str) -> str:
     if len(raw) != 4 or base64.b64encode(raw).decode() != value:
         raise ValueError("crc32 must be the base64 of four bytes")
     return value
+
+
+def _canonical_query(query: str) -> str:
+    # Sorted by name, then value: sorting the joined pairs would put "a-b=" before "a=".
+    pairs = sorted(pair.partition("=")[::2] for pair in query.split("&") if pair)
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def _overrides(disposition: str | None, content_type: str | None) -> list[tuple[str, str]]:

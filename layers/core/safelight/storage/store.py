@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from safelight.errors import ObjectChanged, ObjectMissing
 from safelight.storage.failures import translated
-from safelight.storage.objects import ObjectInfo
+from safelight.storage.objects import DEFAULT_TYPE, ObjectInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -120,6 +120,6 @@ def _info(key: str, answer: Any) -> ObjectInfo:
         key,
         answer["ContentLength"],
         answer["ETag"],
-        answer.get("ContentType", "binary/octet-stream"),
+        answer.get("ContentType", DEFAULT_TYPE),
         answer["LastModified"].astimezone(UTC),
     )

@@ -1,0 +1,122 @@
+"""HEAD and PUT of small objects without botocore, for functions whose cold start must stay short.
+
+Where a function only asks whether an upload arrived, or leaves a wake-up, this is 270 ms less to import.
+"""
+
+import http.client
+import ssl
+import time
+from collections import deque
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from safelight.errors import StorageUnavailable
+from safelight.storage.objects import DEFAULT_TYPE, ObjectInfo
+from safelight.storage.signer import UNSIGNED_PAYLOAD, Signer
+
+_TIMEOUT = 5.0  # seconds, for connecting and for each read: an API call has little time
+_PAUSES = (0.05, 0.2)  # seconds before the second and the third attempt
+_BUSY = 500
+_MAX_IDLE = 8
+
+
+class Refused(Exception):
+    """The store answered with a status that nobody expected: bad credentials, no such bucket. Ours to mend."""
+
+    def __init__(self, method: str, key: str, status: int, reason: str) -> None:
+        super().__init__(f"{method} {key}: {status} {reason}")
+        self.status = status
+
+
+class LightStore:
+    """The two calls of `Storage` that the hot paths need, with the same meaning and errors.
+
+    Safe to share between threads; keeps idle connections. Raises StorageUnavailable after three attempts (both calls
+    are idempotent), Refused for what boto3 would raise as a ClientError.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._target = urlsplit(signer.address.origin)
+        self._idle: deque[http.client.HTTPConnection] = deque()
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """The object's facts, or None when there is no such object (S3 says 403 to a role without s3:ListBucket)."""
+        answer = self._request("HEAD", key)
+        if answer.status == 404:
+            return None
+        _expect(answer, "HEAD", key)
+        modified = parsedate_to_datetime(answer.headers["Last-Modified"])
+        size = int(answer.headers["Content-Length"])
+        content_type = answer.headers.get("Content-Type", DEFAULT_TYPE)
+        return ObjectInfo(key, size, answer.headers["ETag"], content_type, modified.astimezone(UTC))
+
+    def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo:
+        """Put a whole object, replacing what was there; the store checks the bytes against their SHA-256."""
+        answer = self._request("PUT", key, data, content_type)
+        _expect(answer, "PUT", key)
+        return ObjectInfo(key, len(data), answer.headers["ETag"], content_type, datetime.now(UTC))
+
+    def close(self) -> None:
+        """Close the idle connections; the next call opens its own."""
+        while (connection := self._kept()) is not None:
+            connection.close()
+
+    def _request(
+        self, method: str, key: str, data: bytes | None = None, content_type: str | None = None
+    ) -> http.client.HTTPResponse:
+        for pause in (*_PAUSES, None):
+            try:
+                answer = self._attempt(method, key, data, content_type)
+                if answer.status < _BUSY:
+                    return answer
+                failure: Exception = Refused(method, key, answer.status, answer.reason)
+            except (OSError, http.client.HTTPException) as error:
+                failure = error
+                self.close()  # after a freeze every kept connection is as dead as this one
+            if pause is not None:
+                time.sleep(pause)
+        raise StorageUnavailable from failure
+
+    def _attempt(self, method: str, key: str, data: bytes | None, content_type: str | None) -> http.client.HTTPResponse:
+        payload_hash = UNSIGNED_PAYLOAD if data is None else sha256(data).hexdigest()
+        extra = {} if content_type is None else {"content-type": content_type}
+        headers = self._signer.headers(method, key, payload_hash=payload_hash, extra=extra)
+        connection = self._kept() or self._connect()
+        try:
+            connection.request(method, self._signer.address.path(key), body=data, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        if len(self._idle) < _MAX_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._target.hostname or "", self._target.port
+        if self._target.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=_tls())
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _expect(answer: http.client.HTTPResponse, method: str, key: str) -> None:
+    if answer.status != 200:
+        raise Refused(method, key, answer.status, answer.reason)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from safelight.text import Body
+
 MAX_PASSWORD_BYTES = 72
 
 
@@ -35,19 +37,13 @@ Username = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern
 GivenPassword = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class Strict(BaseModel):
-    """A request body: what it does not know it refuses, so a misspelt field never passes silently."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class RegisterRequest(Strict):
+class RegisterRequest(Body):
     email: Email
     password: NewPassword
     username: Username | None = None
 
 
-class LoginRequest(Strict):
+class LoginRequest(Body):
     email: str | None = Field(default=None, max_length=254)
     username: str | None = Field(default=None, max_length=254)
     password: GivenPassword
@@ -64,16 +60,16 @@ class LoginRequest(Strict):
         return self.email or self.username or ""
 
 
-class RefreshRequest(Strict):
+class RefreshRequest(Body):
     refresh_token: str | None = Field(default=None, max_length=512)
 
 
-class PasswordRequest(Strict):
+class PasswordRequest(Body):
     current_password: GivenPassword
     new_password: NewPassword
 
 
-class UserPatch(Strict):
+class UserPatch(Body):
     email: Email | None = None
     username: Username | None = None
 

@@ -1,0 +1,1 @@
+"""Galleries: a photographer's sets of photos."""

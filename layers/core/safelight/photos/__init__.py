@@ -1,0 +1,1 @@
+"""Photos: uploads, what became of them, and their renditions."""

@@ -1,0 +1,156 @@
+"""The job behind an upload: verify, keep the original, make the renditions, and only then say `ready`.
+
+Whatever is written before the last commit lies at keys that follow from ids, so a worker that dies anywhere leaves
+nothing that the next attempt does not simply write again.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from safelight.config import MAX_PHOTO_BYTES
+from safelight.db.engine import transaction
+from safelight.errors import ObjectChanged, ObjectMissing, SafelightError
+from safelight.jobs import service as jobs
+from safelight.jobs.service import Claim, LeaseLost
+from safelight.models import Rendition
+from safelight.photos import keys, queries
+from safelight.pictures.errors import UnreadablePicture
+from safelight.pictures.types import Rendered
+from safelight.storage.objects import ObjectInfo
+from safelight.telemetry import log_context
+
+log = logging.getLogger(__name__)
+
+GAVE_UP = "We could not process this photo although we tried several times. Please upload it again."
+
+type Render = Callable[[bytes, str], Rendered]
+
+
+class Store(Protocol):
+    """What processing needs of the object store."""
+
+    def read(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> tuple[bytes, ObjectInfo]: ...
+    def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
+    def copy(self, src: str, dst: str, *, if_match: str, content_type: str) -> ObjectInfo: ...
+    def delete(self, keys: list[str]) -> None: ...
+
+
+class BadUpload(SafelightError):
+    """The upload can never become a photo; `detail` says why to the photographer."""
+
+    code = "bad_upload"
+    title = "This file cannot be used"
+
+
+class _Photo(Protocol):
+    id: uuid.UUID
+    gallery_id: uuid.UUID
+    content_type: str
+    file_size: int
+    crc32: int | None
+
+
+def process(job_id: uuid.UUID, store: Store, render: Render) -> None:
+    """Run one `process_photo` job, if it is due. Ends in `ready`, in `failed` with a reason, or in a later attempt."""
+    with transaction() as session:
+        held = jobs.claim(session, job_id)
+        photo = queries.lock_for_work(session, held.subject_id) if held else None
+        if held is None:
+            return
+        if photo is None or photo.status in ("ready", "failed"):
+            jobs.complete(session, held)
+            return
+    with log_context(job_id=str(job_id), photo_id=str(photo.id), gallery_id=str(photo.gallery_id)):
+        try:
+            rendered, info = _verify(store, render, photo)
+            original = _keep(store, photo, rendered, info)
+            _finish(held, photo, rendered, original)
+            store.delete([keys.incoming(photo.id)])
+            log.info("photo ready", extra={"attempt": held.attempt})
+        except LeaseLost:
+            log.warning("lease lost: another worker has the photo")
+        except (BadUpload, UnreadablePicture) as error:
+            _fail(held, error.detail)
+            log.info("photo refused", extra={"reason": error.detail})
+        except Exception as error:
+            log.exception("photo not processed", extra={"attempt": held.attempt})
+            _later(held, f"{type(error).__name__}: {error}")
+
+
+def give_up(session: Session, photo_id: uuid.UUID, reason: str) -> None:
+    """The photo failed, for a reason a person understands."""
+    photo = queries.lock_for_work(session, photo_id)
+    if photo is not None and photo.status in ("pending", "processing"):
+        photo.status, photo.failure_reason = "failed", reason
+
+
+def _verify(store: Store, render: Render, photo: _Photo) -> tuple[Rendered, ObjectInfo]:
+    try:
+        data, info = store.read(keys.incoming(photo.id), limit=MAX_PHOTO_BYTES)
+    except ObjectMissing as error:
+        raise BadUpload("The file never arrived in the bucket. Please upload it again.") from error
+    if len(data) != photo.file_size:
+        raise BadUpload(
+            f"{photo.file_size:,} bytes were announced but {len(data):,} arrived: the upload was cut off or the file "
+            "changed meanwhile. Please upload it again."
+        )
+    rendered = render(data, photo.content_type)
+    if photo.crc32 is not None and photo.crc32 != rendered.crc32:
+        raise BadUpload("The bytes that arrived are not the ones that were announced. Please upload the file again.")
+    return rendered, info
+
+
+def _keep(store: Store, photo: _Photo, rendered: Rendered, info: ObjectInfo) -> ObjectInfo:
+    destination = keys.original(photo.gallery_id, photo.id)
+    try:
+        original = store.copy(keys.incoming(photo.id), destination, if_match=info.etag, content_type=photo.content_type)
+    except (ObjectChanged, ObjectMissing) as error:
+        raise BadUpload("The file was replaced while it was being checked. Please upload it again.") from error
+    for made in rendered.renditions:
+        store.write(keys.rendition(photo.gallery_id, photo.id, made.name), made.data, made.content_type)
+    return original
+
+
+def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo) -> None:
+    with transaction() as session:
+        jobs.complete(session, held)
+        row = queries.lock_for_work(session, photo.id)
+        if row is None:
+            return  # deleted meanwhile: the sweep erases what was written
+        row.status, row.failure_reason = "ready", None
+        row.width, row.height, row.thumbhash = rendered.width, rendered.height, rendered.thumbhash
+        row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
+        row.sha256, row.crc32, row.etag = rendered.sha256, rendered.crc32, original.etag
+        renditions = [
+            Rendition(
+                photo_id=row.id,
+                name=made.name,
+                s3_key=keys.rendition(row.gallery_id, row.id, made.name),
+                content_type=made.content_type,
+                width=made.width,
+                height=made.height,
+                file_size=len(made.data),
+                crc32=made.crc32,
+            )
+            for made in rendered.renditions
+        ]
+        queries.replace_renditions(session, row.id, renditions)
+
+
+def _fail(held: Claim, reason: str) -> None:
+    with transaction() as session:
+        jobs.fail(session, held, reason)
+        give_up(session, held.subject_id, reason)
+
+
+def _later(held: Claim, error: str) -> None:
+    with transaction() as session:
+        if held.last:
+            jobs.fail(session, held, error)
+            give_up(session, held.subject_id, GAVE_UP)
+        else:
+            jobs.retry(session, held, error)

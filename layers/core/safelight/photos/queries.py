@@ -1,0 +1,112 @@
+"""SQL over photos; every read for a person begins with the owner or the gallery."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from safelight.models import Gallery, Photo, Rendition, User
+
+
+def owned(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID, *, lock: bool = False) -> Photo | None:
+    """One photo of this owner."""
+    statement = (
+        select(Photo)
+        .join(Gallery, Gallery.id == Photo.gallery_id)
+        .where(
+            Photo.id == photo_id,
+            Photo.deleted_at.is_(None),
+            Gallery.owner_id == owner_id,
+            Gallery.deleted_at.is_(None),
+        )
+    )
+    return session.scalars(statement.with_for_update(of=Photo) if lock else statement).one_or_none()
+
+
+def page(
+    session: Session,
+    gallery_id: uuid.UUID,
+    limit: int,
+    after: tuple[int, uuid.UUID] | None,
+    status: str | None,
+    tag: str | None,
+) -> list[Photo]:
+    """The gallery's photos in their order."""
+    statement = select(Photo).where(Photo.gallery_id == gallery_id, Photo.deleted_at.is_(None))
+    if after is not None:
+        statement = statement.where(tuple_(Photo.position, Photo.id) > after)
+    if status is not None:
+        statement = statement.where(Photo.status == status)
+    if tag is not None:
+        statement = statement.where(Photo.tags.any_() == tag)
+    return list(session.scalars(statement.order_by(Photo.position, Photo.id).limit(limit)))
+
+
+def lock_for_work(session: Session, photo_id: uuid.UUID) -> Photo | None:
+    """A photo that somebody still wants, locked."""
+    return session.scalars(
+        select(Photo).where(Photo.id == photo_id, Photo.deleted_at.is_(None)).with_for_update()
+    ).one_or_none()
+
+
+def unfinished(session: Session, status: str, older_than: dt.timedelta, limit: int) -> list[Photo]:
+    """Photos that have stood in `status` for too long."""
+    return list(
+        session.scalars(
+            select(Photo)
+            .where(Photo.status == status, Photo.updated_at < func.now() - older_than, Photo.deleted_at.is_(None))
+            .order_by(Photo.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def deleted(session: Session, limit: int) -> list[Photo]:
+    """Photos to erase."""
+    return list(
+        session.scalars(
+            select(Photo)
+            .where(Photo.deleted_at.is_not(None))
+            .order_by(Photo.deleted_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def replace_renditions(session: Session, photo_id: uuid.UUID, renditions: list[Rendition]) -> None:
+    """Exactly these."""
+    session.execute(delete(Rendition).where(Rendition.photo_id == photo_id))
+    session.add_all(renditions)
+
+
+def erase(session: Session, photo_ids: list[uuid.UUID]) -> None:
+    """Forget the photos' rows."""
+    session.execute(delete(Photo).where(Photo.id.in_(photo_ids)).execution_options(synchronize_session=False))
+
+
+def erase_empty_galleries(session: Session) -> None:
+    """Forget deleted galleries without photos, then closed accounts without galleries."""
+    session.execute(
+        delete(Gallery)
+        .where(Gallery.deleted_at.is_not(None), ~select(Photo.id).where(Photo.gallery_id == Gallery.id).exists())
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        delete(User)
+        .where(User.deleted_at.is_not(None), ~select(Gallery.id).where(Gallery.owner_id == User.id).exists())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many photos stand in each status."""
+    rows = session.execute(select(Photo.status, func.count()).where(Photo.deleted_at.is_(None)).group_by(Photo.status))
+    return {status: count for status, count in rows}
+
+
+def touch(session: Session, photo_id: uuid.UUID) -> None:
+    """Restart the clock that the sweep looks at."""
+    session.execute(update(Photo).where(Photo.id == photo_id).values(updated_at=func.now()))

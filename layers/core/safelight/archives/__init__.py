@@ -1,0 +1,1 @@
+"""The ZIP format: archives whose every byte is known before the first object is read."""

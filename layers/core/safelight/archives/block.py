@@ -1,0 +1,109 @@
+"""A piece of an object on its way into an archive."""
+
+import asyncio
+
+from safelight.archives.plan import Entry
+
+
+class Block:
+    """Memory for bytes `start` to `stop` of an entry's object, filled from the front while it is read from the front.
+
+    `prefix` are archive bytes that belong right before them; sharing the memory saves a write to the client.
+    One task fills (`room`, `advance`, `begin`, `finish`), one reads (`began`, `take`).
+    """
+
+    __slots__ = (
+        "_began",
+        "_done",
+        "_error",
+        "_filled",
+        "_memory",
+        "_prefix",
+        "_taken",
+        "_waiter",
+        "entry",
+        "start",
+        "stop",
+    )
+
+    def __init__(self, entry: Entry, start: int, stop: int, prefix: bytes = b"") -> None:
+        self.entry = entry
+        self.start = start
+        self.stop = stop
+        memory = bytearray(len(prefix) + stop - start)
+        memory[: len(prefix)] = prefix
+        self._memory = memoryview(memory)
+        self._prefix = len(prefix)
+        self._filled = len(prefix)
+        self._taken = 0
+        self._began = self._done = False
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory held."""
+        return len(self._memory)
+
+    @property
+    def position(self) -> int:
+        """The object's byte that is needed next."""
+        return self.start + self._filled - self._prefix
+
+    def room(self) -> memoryview:
+        """Where the next bytes go."""
+        return self._memory[self._filled :]
+
+    def advance(self, count: int) -> None:
+        """`count` bytes were put at the front of `room`."""
+        self._filled += count
+        self._wake()
+
+    def begin(self) -> None:
+        """The store has agreed to deliver."""
+        self._began = True
+        self._wake()
+
+    def finish(self, error: BaseException | None) -> None:
+        """Nothing more will come: all bytes are there, or `error` says why not."""
+        self._done = True
+        self._error = error
+        self._wake()
+
+    async def began(self) -> None:
+        """Wait until the store has agreed to deliver. Raises what made it fail."""
+        while not (self._began or self._done):
+            await self._wait()
+        if self._error is not None:
+            raise self._error
+
+    async def take(self) -> memoryview:
+        """All bytes that came since the last call, at least one; empty at the end. Raises what made it fail.
+
+        Bytes that did come are handed out before a failure is raised.
+        """
+        while self._taken == self._filled or (self._taken == 0 and self._filled == self._prefix):
+            if self._error is not None:
+                raise self._error
+            if self._taken == len(self._memory):
+                return self._memory[:0]
+            await self._wait()
+        piece = self._memory[self._taken : self._filled]
+        self._taken = self._filled
+        return piece
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the reader waits for bytes."""
+        return self._waiter is not None
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,208 @@
+"""An archive's bytes in order, several objects read ahead, within one window of memory for the whole process.
+
+The members' CRC-32 is not computed again on the way. It was computed from the bytes that went into the immutable
+original, If-Match pins that object, every length is checked, and TLS protects the way; checking costs 9 to 34 % of the
+server's CPU and could only break a download that the reader's own check, or the receipt, finds wrong anyway.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from typing import NamedTuple, Protocol
+
+from safelight.archives.block import Block
+from safelight.archives.plan import Entry, Literal, Plan, Source
+from safelight.errors import SafelightError
+
+_KIB = 1024
+_AHEAD = 64  # blocks per archive, whatever their size
+_FLOOR = 256 * _KIB
+_LITERAL = 256 * _KIB
+_PREFIX = 16 * _KIB
+_STARVED = 0.004
+
+
+class ArchiveBroken(SafelightError):
+    """A member cannot be delivered: `entry` says which, `__cause__` (an error of the store) why."""
+
+    code = "archive_broken"
+    title = "A photo of this archive cannot be read"
+
+    def __init__(self, entry: Entry, cause: SafelightError) -> None:
+        super().__init__(f"{entry.name} cannot be read: {cause.code}")
+        self.entry = entry
+        self.reason = cause.code
+        self.__cause__ = cause
+
+
+class Fetches(Protocol):
+    """What a stream needs of `fetch.Fetcher`."""
+
+    @property
+    def block_size(self) -> int: ...
+
+    def hurry(self) -> None: ...
+
+    async def fill(self, block: Block) -> None: ...
+
+
+class Window:
+    """`size` bytes of memory that all archives of this process share for what they read ahead.
+
+    Each of n archives may hold an n-th. One that holds nothing always gets a small block, even beyond the window:
+    clients that stopped reading must not stop the others.
+    """
+
+    def __init__(self, size: int = 16 * 1024 * _KIB) -> None:
+        self.size = size
+        self.used = 0
+        self.shares = 0
+
+
+class _Share:
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._held = 0
+        window.shares += 1
+
+    def fair(self) -> int:
+        return self._window.size // self._window.shares
+
+    def take(self, wanted: int) -> int:
+        """Bytes granted: `wanted`, or fewer but enough to be worth a request, or 0."""
+        room = min(self._window.size - self._window.used, self.fair() - self._held)
+        if not self._held:
+            room = max(room, _FLOOR)
+        granted = min(wanted, room)
+        if granted < min(wanted, _FLOOR):
+            return 0
+        self._held += granted
+        self._window.used += granted
+        return granted
+
+    def give_back(self, count: int) -> None:
+        self._held -= count
+        self._window.used -= count
+
+    def leave(self) -> None:
+        self.give_back(self._held)
+        self._window.shares -= 1
+
+
+class _Job(NamedTuple):
+    block: Block
+    task: asyncio.Task[None]
+    held: int
+
+
+class ArchiveStream:
+    """Bytes `start` to `stop` of an archive: iterate once, and `aclose` in every case."""
+
+    def __init__(self, plan: Plan, start: int, stop: int, fetcher: Fetches, window: Window) -> None:
+        self._pieces = plan.read(start, stop)
+        self._source: Source | None = None  # what is left of the object that is being cut into blocks
+        self._prefix = b""  # archive bytes to go right before the next block
+        self._exhausted = False
+        self._fetcher = fetcher
+        self._share = _Share(window)
+        self._queue: deque[bytes | _Job] = deque()
+        self._closed = False
+
+    async def begin(self) -> None:
+        """Start reading and wait until the store has agreed to deliver the first object. Raises ArchiveBroken."""
+        self._read_ahead()
+        first = next((job for job in self._queue if isinstance(job, _Job)), None)
+        if first is not None:
+            await self._patiently(first.block, first.block.began())
+
+    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        spent = 0
+        while True:
+            self._read_ahead()
+            if not self._queue:
+                if self._exhausted:
+                    return
+                self._share.give_back(spent)
+                spent = 0
+                continue
+            job = self._queue[0]
+            if isinstance(job, bytes):
+                for at in range(0, len(job), _LITERAL):
+                    yield memoryview(job)[at : at + _LITERAL]
+                self._queue.popleft()
+            elif piece := await self._patiently(job.block, job.block.take()):
+                yield piece
+                # The server may still be sending from a block after taking its last piece, but not after the next.
+                self._share.give_back(spent)
+                spent = 0
+            else:
+                self._queue.popleft()
+                spent += job.held
+
+    async def aclose(self) -> None:
+        """Stop all reading, now, and give back the memory."""
+        if self._closed:
+            return
+        self._closed = True
+        tasks = [job.task for job in self._queue if isinstance(job, _Job)]
+        for task in tasks:
+            task.cancel()
+        self._queue.clear()
+        self._share.leave()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _read_ahead(self) -> None:
+        """Start as many blocks as the window allows."""
+        while len(self._queue) < _AHEAD and not (self._queue and isinstance(self._queue[-1], bytes)):
+            if self._source is None:
+                piece = next(self._pieces, None)
+                if isinstance(piece, Source):
+                    self._source = piece
+                elif isinstance(piece, Literal):
+                    self._prefix += piece.data
+                else:
+                    self._exhausted = True
+                if self._prefix and (self._exhausted or len(self._prefix) > _PREFIX):
+                    self._queue.append(self._prefix)
+                    self._prefix = b""
+                if self._exhausted:
+                    return
+                continue
+            source = self._source
+            wanted = min(source.stop - source.start, self._fetcher.block_size, max(self._share.fair() // 4, _FLOOR))
+            held = self._share.take(wanted)
+            if not held:
+                return
+            middle = source.start + held
+            self._start(Block(source.entry, source.start, middle, self._prefix), held)
+            self._prefix = b""
+            self._source = Source(source.entry, middle, source.stop) if middle < source.stop else None
+
+    def _start(self, block: Block, held: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._fetcher.fill(block))
+        task.add_done_callback(lambda task: block.finish(None if task.cancelled() else task.exception()))
+        self._queue.append(_Job(block, task, held))
+
+    async def _patiently[T](self, block: Block, step: Coroutine[None, None, T]) -> T:
+        """What `step` gives; meanwhile the store is asked to hurry. Raises ArchiveBroken where the store failed."""
+        alarm = asyncio.get_running_loop().call_later(_STARVED, self._fetcher.hurry)
+        try:
+            return await step
+        except SafelightError as error:
+            raise ArchiveBroken(block.entry, error) from error
+        finally:
+            alarm.cancel()
+
+
+async def open_archive(plan: Plan, start: int, stop: int, fetcher: Fetches, window: Window) -> ArchiveStream:
+    """The running stream of bytes `start` to `stop`, its first object already agreed to by the store.
+
+    Raises ArchiveBroken; close what it returns with `aclose`. Nothing is left running when it raises or is cancelled.
+    """
+    stream = ArchiveStream(plan, start, stop, fetcher, window)
+    try:
+        await stream.begin()
+    except BaseException:
+        await stream.aclose()
+        raise
+    return stream

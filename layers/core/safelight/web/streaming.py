@@ -1,0 +1,124 @@
+"""The answer that streams an archive."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from safelight.archives.plan import Plan
+from safelight.archives.ranges import Requested
+from safelight.archives.stream import ArchiveBroken, Fetches, Window, open_archive
+from safelight.errors import StorageUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How an answer ended: `sent` of `length` bytes were handed to the server; `broken` is what went wrong, if any."""
+
+    sent: int
+    length: int
+    broken: ArchiveBroken | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all bytes went out."""
+        return self.sent == self.length
+
+
+class ArchiveResponse(Response):
+    """200, 206 or 416 for an archive, with an exact Content-Length; HEAD gets the head alone.
+
+    The status is sent once the store has agreed to deliver the first object; until then ArchiveBroken, or
+    StorageUnavailable, is raised for the error mapping to answer. A failure after that is raised too: the server
+    then closes the connection before the archive's central directory was sent, so that no reader takes it for whole.
+    A client that leaves is noticed by `http.disconnect`, since nothing else tells, and all reading stops.
+    `ended` is told how it went, in every case.
+    """
+
+    media_type = "application/zip"
+
+    def __init__(
+        self,
+        plan: Plan,
+        requested: Requested,
+        fetcher: Fetches,
+        window: Window,
+        *,
+        filename: str = "photos.zip",
+        headers: dict[str, str] | None = None,
+        ended: Callable[[Sent], None] | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self._plan = plan
+        self._requested = requested
+        self._fetcher = fetcher
+        self._window = window
+        self._ended = ended
+        self._length = requested.stop - requested.start
+        self._sent = 0
+        own = {"Accept-Ranges": "bytes", "ETag": plan.etag, "Content-Length": str(self._length)}
+        if requested.status == 416:
+            own["Content-Range"] = f"bytes */{plan.size}"
+        else:
+            own["Content-Disposition"] = attachment(filename)
+        if requested.status == 206:
+            own["Content-Range"] = f"bytes {requested.start}-{requested.stop - 1}/{plan.size}"
+        super().__init__(status_code=requested.status, headers={**(headers or {}), **own}, background=background)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD" or not self._length:
+            await self._head(send)
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._stream(receive, send)
+        if self.background is not None:
+            await self.background()
+
+    async def _head(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        body = asyncio.create_task(self._body(send))
+        left = asyncio.create_task(_disconnected(receive))
+        broken = None
+        try:
+            await asyncio.wait((body, left), return_when=asyncio.FIRST_COMPLETED)
+            if body.done():
+                body.result()
+        except ArchiveBroken as error:
+            broken = error
+            if not self._sent and isinstance(error.__cause__, StorageUnavailable):
+                raise error.__cause__ from None
+            raise
+        finally:
+            for task in (body, left):
+                task.cancel()
+            await asyncio.gather(body, left, return_exceptions=True)
+            if self._ended is not None:
+                self._ended(Sent(self._sent, self._length, broken))
+
+    async def _body(self, send: Send) -> None:
+        start, stop = self._requested.start, self._requested.stop
+        stream = await open_archive(self._plan, start, stop, self._fetcher, self._window)
+        try:
+            await self._head(send)
+            async for piece in stream:
+                self._sent += len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": self._sent < self._length})
+        finally:
+            await stream.aclose()
+
+
+def attachment(filename: str) -> str:
+    """A Content-Disposition that saves under `filename` (RFC 6266, with an ASCII stand-in for old clients)."""
+    plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%' else "_" for char in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -23,7 +23,7 @@ class Page[T](BaseModel):
     @classmethod
     def of(cls, items: Sequence[T], next_cursor: str | None) -> Self:
         """The page of these items."""
-        return cls.model_construct(items=list(items), next_cursor=next_cursor)
+        return cls(items=list(items), next_cursor=next_cursor)
 
 
 def encode_cursor(*key: Any) -> str:

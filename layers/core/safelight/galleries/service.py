@@ -37,7 +37,7 @@ def show(session: Session, gallery: Gallery) -> GalleryOut:
 def list_page(session: Session, owner_id: uuid.UUID, limit: int, cursor: str | None) -> Page[GalleryOut]:
     """One page, newest first, in two queries whatever its length."""
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
-    found = queries.page(session, owner_id, limit + 1, after)  # type: ignore[arg-type]  # decode_cursor checked the types
+    found = queries.page(session, owner_id, limit + 1, after)
     shown = found[:limit]
     counts = queries.photo_counts(session, [gallery.id for gallery in shown]) if shown else {}
     more = len(found) > limit

@@ -27,7 +27,10 @@ class LeaseLost(SafelightError):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's hold on a job; `last` says that no attempt is left after this one."""
+    """A worker's hold on a job; `last` says that no attempt is left after this one.
+
+    `exhausted` says that there is not even this one: earlier workers died on the job as often as is allowed.
+    """
 
     job_id: uuid.UUID
     kind: str
@@ -36,6 +39,7 @@ class Claim:
     fencing: int
     attempt: int
     last: bool
+    exhausted: bool
 
 
 def enqueue(
@@ -63,7 +67,14 @@ def claim(session: Session, job_id: uuid.UUID, *, lease_seconds: float = LEASE_S
     job.lease_until = queries.seconds_from_now(lease_seconds)
     session.flush()
     return Claim(
-        job.id, job.kind, job.subject_id, job.payload, job.fencing, job.attempts, job.attempts >= job.max_attempts
+        job_id=job.id,
+        kind=job.kind,
+        subject_id=job.subject_id,
+        payload=job.payload,
+        fencing=job.fencing,
+        attempt=job.attempts,
+        last=job.attempts >= job.max_attempts,
+        exhausted=job.attempts > job.max_attempts,
     )
 
 

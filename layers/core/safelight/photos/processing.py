@@ -64,21 +64,32 @@ def process(job_id: uuid.UUID, store: Store, render: Render) -> None:
         if photo is None or photo.status in ("ready", "failed"):
             jobs.complete(session, held)
             return
+        if held.exhausted:
+            jobs.fail(session, held, "every attempt ended with its worker")
+            give_up(session, photo.id, GAVE_UP)
+            return
     with log_context(job_id=str(job_id), photo_id=str(photo.id), gallery_id=str(photo.gallery_id)):
         try:
-            rendered, info = _verify(store, render, photo)
-            original = _keep(store, photo, rendered, info)
-            _finish(held, photo, rendered, original)
-            store.delete([keys.incoming(photo.id)])
-            log.info("photo ready", extra={"attempt": held.attempt})
+            _attempt(held, photo, store, render)
         except LeaseLost:
             log.warning("lease lost: another worker has the photo")
-        except (BadUpload, UnreadablePicture) as error:
-            _fail(held, error.detail)
-            log.info("photo refused", extra={"reason": error.detail})
-        except Exception as error:
-            log.exception("photo not processed", extra={"attempt": held.attempt})
-            _later(held, f"{type(error).__name__}: {error}")
+
+
+def _attempt(held: Claim, photo: _Photo, store: Store, render: Render) -> None:
+    try:
+        rendered, info = _verify(store, render, photo)
+        original = _keep(store, photo, rendered, info)
+        _finish(held, photo, rendered, original)
+        store.delete([keys.incoming(photo.id)])
+        log.info("photo ready", extra={"attempt": held.attempt})
+    except LeaseLost:
+        raise
+    except (BadUpload, UnreadablePicture) as error:
+        _fail(held, error.detail)
+        log.info("photo refused", extra={"reason": error.detail})
+    except Exception as error:
+        log.exception("photo not processed", extra={"attempt": held.attempt})
+        _later(held, f"{type(error).__name__}: {error}")
 
 
 def give_up(session: Session, photo_id: uuid.UUID, reason: str) -> None:

@@ -104,7 +104,7 @@ def erase_empty_galleries(session: Session) -> None:
 def counts(session: Session) -> dict[str, int]:
     """How many photos stand in each status."""
     rows = session.execute(select(Photo.status, func.count()).where(Photo.deleted_at.is_(None)).group_by(Photo.status))
-    return {status: count for status, count in rows}
+    return dict(rows.tuples())
 
 
 def touch(session: Session, photo_id: uuid.UUID) -> None:

@@ -30,7 +30,7 @@ def list_page(
 ) -> Page[PhotoOut]:
     """One page in the gallery's order, in one query."""
     after = tuple(decode_cursor(cursor, int, uuid.UUID)) if cursor else None
-    found = queries.page(session, gallery_id, limit + 1, after, status, tag)  # type: ignore[arg-type]  # checked above
+    found = queries.page(session, gallery_id, limit + 1, after, status, tag)
     shown = found[:limit]
     last = encode_cursor(shown[-1].position, shown[-1].id) if len(found) > limit else None
     return Page[PhotoOut].of([PhotoOut.model_validate(photo) for photo in shown], last)

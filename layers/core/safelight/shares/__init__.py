@@ -1,0 +1,1 @@
+"""Share links: the photographer's side in `service`, the visitor's in `visits`."""

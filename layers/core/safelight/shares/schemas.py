@@ -1,0 +1,81 @@
+"""What the share-link routes take and give."""
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from safelight.accounts.schemas import MAX_PASSWORD_BYTES
+from safelight.text import Body, Storable, Title
+
+DownloadPolicy = Literal["none", "web", "original"]
+# Never the form of a UUID, so that a slug cannot stand in for another share's id.
+Slug = Annotated[str, StringConstraints(min_length=3, max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+SharePassword = Annotated[str, Field(min_length=4, max_length=MAX_PASSWORD_BYTES), Storable]
+MaxDownloads = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class ShareCreate(Body):
+    label: Title = ""
+    slug: Slug | None = None
+    password: SharePassword | None = None
+    expires_at: AwareDatetime | None = None
+    download: DownloadPolicy = "original"
+    max_downloads: MaxDownloads | None = None
+
+
+class SharePatch(Body):
+    """`null` takes a password, an expiry, a slug or a limit away; `revoked` ends the link or brings it back."""
+
+    label: Title | None = None
+    slug: Slug | None = None
+    password: SharePassword | None = None
+    expires_at: AwareDatetime | None = None
+    download: DownloadPolicy | None = None
+    max_downloads: MaxDownloads | None = None
+    revoked: bool | None = None
+
+
+class ShareOut(BaseModel):
+    """`url` is what the photographer sends to the client; the counters are exact at the time of the answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    share_id: uuid.UUID
+    gallery_id: uuid.UUID
+    url: str
+    label: str
+    slug: str | None
+    has_password: bool
+    expires_at: dt.datetime | None
+    download: DownloadPolicy
+    max_downloads: int | None
+    views: int
+    single_downloads: int
+    zip_downloads: int
+    revoked_at: dt.datetime | None
+    created_at: dt.datetime
+
+
+class ShareDay(BaseModel):
+    """One day in UTC."""
+
+    date: dt.date
+    views: int
+    single_downloads: int
+    zip_downloads: int
+
+
+class ShareStats(BaseModel):
+    """Totals and the days on which something happened, oldest first."""
+
+    share_id: uuid.UUID
+    views: int
+    single_downloads: int
+    zip_downloads: int
+    days: list[ShareDay]
+
+
+class UnlockRequest(Body):
+    password: Annotated[str, Field(min_length=1, max_length=1024)]

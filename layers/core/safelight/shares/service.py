@@ -1,0 +1,141 @@
+"""Making, listing, changing and deleting share links."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from safelight.errors import Conflict, Invalid, NotFound
+from safelight.models import ShareLink
+from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.security.passwords import hash_password
+from safelight.shares import queries
+from safelight.shares.schemas import ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
+
+# A change of one of these ends every grant that was given under the old policy.
+POLICY = ("password_hash", "expires_at", "download", "max_downloads", "revoked_at")
+
+
+class SlugTaken(Conflict):
+    code = "slug_taken"
+    title = "Another share link has this slug already"
+
+
+def create(session: Session, gallery_id: uuid.UUID, request: ShareCreate, base_url: str, now: dt.datetime) -> ShareOut:
+    """A new link. Raises Invalid for an expiry in the past, SlugTaken."""
+    _check_expiry(request.expires_at, now)
+    values = request.model_dump(exclude={"password"})
+    link = ShareLink(gallery_id=gallery_id, password_hash=_hashed(request.password), **values)
+    session.add(link)
+    _flush(session)
+    session.refresh(link)
+    return _out(link, (0, 0, 0), base_url)
+
+
+def get_owned(session: Session, owner_id: uuid.UUID, share_id: uuid.UUID) -> queries.Counted:
+    """The link and its counters. Raises NotFound when it is missing or somebody else's."""
+    counted = queries.owned(session, owner_id, share_id)
+    if counted is None:
+        raise NotFound
+    return counted
+
+
+def show(counted: queries.Counted, base_url: str) -> ShareOut:
+    """The link with its exact counters."""
+    link, views, singles, zips = counted
+    return _out(link, (views, singles, zips), base_url)
+
+
+def list_page(session: Session, gallery_id: uuid.UUID, limit: int, cursor: str | None, base_url: str) -> Page[ShareOut]:
+    """One page, newest first, in one query."""
+    after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
+    found = list(queries.page(session, gallery_id, limit + 1, after))
+    shown = found[:limit]
+    last = encode_cursor(shown[-1][0].created_at.isoformat(), shown[-1][0].id) if len(found) > limit else None
+    return Page[ShareOut].of([show(counted, base_url) for counted in shown], last)
+
+
+def update(session: Session, counted: queries.Counted, patch: SharePatch, base_url: str, now: dt.datetime) -> ShareOut:
+    """Change what was given; a changed policy ends the grants given before. Raises Invalid, SlugTaken."""
+    link = counted[0]
+    changes = _changes(patch, link, now)
+    before = {name: getattr(link, name) for name in POLICY}
+    for field, value in changes.items():
+        setattr(link, field, value)
+    if any(before[name] != getattr(link, name) for name in POLICY):
+        link.policy_version += 1
+    _flush(session)
+    session.refresh(link)
+    return show(counted, base_url)
+
+
+def delete(session: Session, counted: queries.Counted) -> None:
+    """The link and its history are gone."""
+    session.delete(counted[0])
+
+
+def stats(session: Session, counted: queries.Counted) -> ShareStats:
+    """Totals, and a series by day in UTC."""
+    link, views, singles, zips = counted
+    days = [
+        ShareDay(date=date, views=v, single_downloads=s, zip_downloads=z)
+        for date, v, s, z in queries.days(session, link.id)
+    ]
+    return ShareStats(share_id=link.id, views=views, single_downloads=singles, zip_downloads=zips, days=days)
+
+
+def _changes(patch: SharePatch, link: ShareLink, now: dt.datetime) -> dict[str, Any]:
+    changes = patch.model_dump(exclude_unset=True, exclude={"password", "revoked"})
+    if changes.get("expires_at") != link.expires_at:
+        _check_expiry(changes.get("expires_at"), now)
+    if "password" in patch.model_fields_set:
+        changes["password_hash"] = _hashed(patch.password)
+    if patch.revoked is not None:
+        changes["revoked_at"] = (link.revoked_at or now) if patch.revoked else None
+    required = ("label", "download")
+    return {field: value for field, value in changes.items() if value is not None or field not in required}
+
+
+def _check_expiry(expires_at: dt.datetime | None, now: dt.datetime) -> None:
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("A link cannot expire in the past: give a later expires_at, or none at all")
+
+
+def _hashed(password: str | None) -> str | None:
+    if password is None:
+        return None
+    try:
+        return hash_password(password)
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if error.orig is not None and "uq_share_links_slug" in str(error.orig):
+            raise SlugTaken from error
+        raise
+
+
+def _out(link: ShareLink, counters: tuple[int, int, int], base_url: str) -> ShareOut:
+    views, singles, zips = counters
+    return ShareOut(
+        share_id=link.id,
+        gallery_id=link.gallery_id,
+        url=f"{base_url}/s/{link.slug or link.id}",
+        label=link.label,
+        slug=link.slug,
+        has_password=link.password_hash is not None,
+        expires_at=link.expires_at,
+        download=link.download,
+        max_downloads=link.max_downloads,
+        views=views,
+        single_downloads=singles,
+        zip_downloads=zips,
+        revoked_at=link.revoked_at,
+        created_at=link.created_at,
+    )

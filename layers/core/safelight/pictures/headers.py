@@ -1,0 +1,180 @@
+"""Dimensions, frames and decoding cost from the headers of each accepted format, in pure Python and bounded time.
+
+Every parser takes the whole file and returns a `Header`, or raises `ValueError` (or runs off the end: `struct.error`,
+`IndexError`) where the header is not one. Nothing is allocated in proportion to what a header claims.
+"""
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_MAX_STEPS = 10_000
+_NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_STANDALONE = {0x01, *range(0xD0, 0xDA)}
+_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_RAW_TAGS = {50706}  # DNGVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`width` by `height` px as stored (before orientation), `frames` (pages), `scans` (passes of a progressive JPEG),
+    `raw` (of a camera) and `working_set`: bytes a decoder must hold at once beyond a few rows, where the format forces
+    it to."""
+
+    width: int
+    height: int
+    frames: int = 1
+    scans: int = 1
+    working_set: int = 0
+    raw: bool = False
+
+
+def jpeg(data: bytes) -> Header:
+    """ITU-T T.81 annex B: segments up to the frame header, then scan headers up to the end of the image."""
+    at, frame, scans = 2, None, 0
+    while match := _NEXT_MARKER.search(data, at):
+        at, marker = match.end(), match[1][0]
+        if marker == _END_OF_IMAGE:
+            break
+        if marker in _FRAME_HEADERS:
+            if frame:
+                raise ValueError("two frame headers")
+            frame = _frame(data, at, progressive=marker in _PROGRESSIVE)
+        elif marker == _START_OF_SCAN:
+            scans += 1
+        if marker not in _STANDALONE:
+            at += struct.unpack_from(">H", data, at)[0]
+    if frame is None or not scans:
+        raise ValueError("no image data")
+    width, height, sampled, progressive = frame
+    # A file of several scans is decoded into a buffer of 16-bit coefficients for the whole picture.
+    held = int(width * height * sampled * 2) if progressive or scans > 1 else 0
+    return Header(width, height, scans=scans, working_set=held)
+
+
+def _frame(data: bytes, at: int, *, progressive: bool) -> tuple[int, int, float, bool]:
+    """Width, height, samples a pixel (1.5 for 4:2:0), and whether it is progressive (B.2.2)."""
+    height, width, count = struct.unpack_from(">HHB", data, at + 3)
+    factors = [data[at + 9 + 3 * n] for n in range(count)]
+    across, down = [factor >> 4 for factor in factors], [factor & 15 for factor in factors]
+    if not factors or not all(across) or not all(down):
+        raise ValueError("a component without samples")
+    samples = sum(a * d for a, d in zip(across, down, strict=True)) / (max(across) * max(down))
+    return width, height, samples, progressive
+
+
+def png(data: bytes) -> Header:
+    """PNG third edition, 5 (chunks), 11.2.1 IHDR; the animation control chunk acTL precedes the image data."""
+    length, kind, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    interlaced = data[28]
+    if kind != b"IHDR" or length != 13:
+        raise ValueError("no IHDR")
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    frames, at = 1, 33
+    for _ in range(_MAX_STEPS):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"acTL":
+            frames = struct.unpack_from(">I", data, at + 8)[0]
+        if kind in (b"IDAT", b"IEND"):
+            break
+        at += 12 + length
+    held = width * height * channels * max(8, depth) // 8 if interlaced else 0
+    return Header(width, height, frames=frames, working_set=held)
+
+
+def webp(data: bytes) -> Header:
+    """RFC 9649: one VP8 or VP8L chunk, or VP8X with frames. A WebP is decoded whole."""
+    at, width, height, frames = 12, 0, 0, 0
+    for _ in range(_MAX_STEPS):
+        if at + 8 > len(data):
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        body = at + 8
+        if kind == b"VP8X":
+            width = 1 + int.from_bytes(data[body + 4 : body + 7], "little")
+            height = 1 + int.from_bytes(data[body + 7 : body + 10], "little")
+        elif kind == b"ANMF":
+            frames += 1
+        elif kind == b"VP8 " and not width:
+            if data[body + 3 : body + 6] != b"\x9d\x01\x2a":
+                raise ValueError("no key frame")
+            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, body + 6))
+        elif kind == b"VP8L" and not width:
+            if data[body] != 0x2F:
+                raise ValueError("no VP8L signature")
+            (bits,) = struct.unpack_from("<I", data, body + 1)
+            width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        at = body + length + (length & 1)
+    return Header(width, height, frames=max(1, frames), working_set=4 * width * height)
+
+
+def tiff(data: bytes) -> Header:
+    """TIFF 6.0 section 2 and BigTIFF: size in the first directory, length of the chain, signs of a camera raw file."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    pointer, counter, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
+    (at,) = struct.unpack_from(order + pointer, data, 8 if big else 4)
+    first: dict[int, int] = {}
+    frames, seen = 0, set[int]()
+    while at and at not in seen and frames < _MAX_STEPS:
+        seen.add(at)
+        (count,) = struct.unpack_from(order + counter, data, at)
+        if count > _MAX_STEPS:
+            raise ValueError("a directory without end")
+        start = at + struct.calcsize(counter)
+        if frames == 0:
+            for n in range(start, start + entry * count, entry):
+                tag, kind = struct.unpack_from(order + "HH", data, n)
+                form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind, "H")
+                first[tag] = struct.unpack_from(order + form, data, n + (12 if big else 8))[0]
+        frames += 1
+        (at,) = struct.unpack_from(order + pointer, data, start + entry * count)
+    # A raw file's first directory is its small preview (NewSubfileType bit 0), Canon's has a mark of its own.
+    raw = bool(_RAW_TAGS & first.keys()) or bool(first.get(254, 0) & 1) or data[8:10] == b"CR"
+    return Header(first[256], first[257], frames=frames, raw=raw)
+
+
+def heif(data: bytes) -> Header:
+    """ISO/IEC 23008-12: the largest `ispe` property of the `meta` box is the picture, smaller ones are its tiles."""
+    properties = b""
+    level, path = data, [b"meta", b"iprp", b"ipco"]
+    for wanted in path:
+        level = next((body for kind, body in _boxes(level) if kind == wanted), b"")
+        level = level[4:] if wanted == b"meta" else level
+    properties = level
+    sizes = [struct.unpack_from(">II", body, 4) for kind, body in _boxes(properties) if kind == b"ispe"]
+    if not sizes:
+        raise ValueError("no picture size")
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return Header(width, height, working_set=4 * width * height)
+
+
+def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+    boxes, at = [], 0
+    for _ in range(_MAX_STEPS):
+        if at + 8 > len(data):
+            break
+        size, kind = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if size == 1:
+            (size,), head = struct.unpack_from(">Q", data, at + 8), 16
+        end = len(data) if size == 0 else at + size
+        if end < at + head:
+            raise ValueError("a box smaller than its header")
+        if kind != b"mdat":
+            boxes.append((kind, data[at + head : end]))
+        at = end
+    return boxes
+
+
+PARSERS: dict[str, Callable[[bytes], Header]] = {
+    "jpeg": jpeg,
+    "png": png,
+    "webp": webp,
+    "tiff": tiff,
+    "heic": heif,
+    "avif": heif,
+}

@@ -1,0 +1,138 @@
+"""How the child's answer crosses the pipe: a mark, a length, JSON, then the renditions' bytes.
+
+The child handled hostile bytes and may have been taken over by them, so the answer is data to be checked, never an
+object to be revived: no pickle, every field validated, everything bounded.
+"""
+
+import json
+import math
+import re
+import struct
+import zlib
+from datetime import UTC, datetime
+
+from .facts import CONTENT_TYPES, MAX_SIDE
+from .types import SIZES, Camera, Rendered, Rendition
+
+# Written by itself, when the child has started up and turns to the picture.
+READY = b"R"
+MAX_BYTES = 64 * 1024 * 1024
+_MAX_TEXT = 600
+_TEXT_KEYS = {"make", "model", "lens", "exposure", "utc_offset"}
+_NUMBER_KEYS = {"aperture", "iso", "focal_length"}
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+class Garbled(ValueError):
+    """What came through the pipe is not an answer."""
+
+
+def dump(answer: Rendered | str) -> bytes:
+    """The answer as bytes: a picture, or the reason why there is none."""
+    if isinstance(answer, str):
+        return _frame({"reason": answer})
+    taken = answer.taken_at
+    head = {
+        "width": answer.width,
+        "height": answer.height,
+        "thumbhash": answer.thumbhash,
+        "taken_at": taken.isoformat() if taken else None,
+        "camera": answer.camera,
+        "format": answer.format,
+        "renditions": [[r.name, r.width, r.height, len(r.data)] for r in answer.renditions],
+    }
+    return _frame(head) + b"".join(r.data for r in answer.renditions)
+
+
+def load(raw: bytes, *, sha256: str, crc32: int) -> Rendered | str:
+    """The answer in `raw` (all that came through the pipe), or the reason it carries.
+
+    The hashes of the original are the caller's own, not the child's.
+
+    Raises `Garbled` for anything that `dump` would not have written.
+    """
+    try:
+        (length,) = struct.unpack_from(">I", raw, 1)
+        head = json.loads(raw[5 : 5 + length])
+        if set(head) == {"reason"}:
+            return _line(head["reason"])
+        return _rendered(head, memoryview(raw)[5 + length :], sha256, crc32)
+    except (struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise Garbled(str(error)) from error
+
+
+def _rendered(head: dict[str, object], body: memoryview, sha256: str, crc32: int) -> Rendered:
+    taken = head["taken_at"]
+    table = head["renditions"]
+    if not isinstance(table, list) or [row[0] for row in table] != list(SIZES):
+        raise Garbled("renditions")
+    if head["format"] not in CONTENT_TYPES.values():
+        raise Garbled("format")
+    return Rendered(
+        width=_side(head["width"], MAX_SIDE),
+        height=_side(head["height"], MAX_SIDE),
+        thumbhash=_line(head["thumbhash"]),
+        taken_at=_moment(taken) if taken is not None else None,
+        camera=_camera(head["camera"]),
+        format=str(head["format"]),
+        renditions=_renditions(table, body),
+        sha256=sha256,
+        crc32=crc32,
+    )
+
+
+def _renditions(table: list[list[object]], body: memoryview) -> tuple[Rendition, ...]:
+    made, at = [], 0
+    for name, width, height, size in table:
+        if not isinstance(size, int) or not 0 < size <= len(body) - at:
+            raise Garbled("rendition size")
+        data = bytes(body[at : at + size])
+        if not data.startswith(b"\xff\xd8\xff") or not data.endswith(b"\xff\xd9"):
+            raise Garbled("rendition data")
+        limit = SIZES[str(name)]
+        sides = _side(width, limit), _side(height, limit)
+        made.append(Rendition(str(name), data, "image/jpeg", *sides, zlib.crc32(data)))
+        at += size
+    if at != len(body):
+        raise Garbled("bytes left over")
+    return tuple(made)
+
+
+def _camera(value: object) -> Camera:
+    if not isinstance(value, dict) or not value.keys() <= _TEXT_KEYS | _NUMBER_KEYS:
+        raise Garbled("camera")
+    return {key: _line(entry) if key in _TEXT_KEYS else _number(entry) for key, entry in value.items()}
+
+
+def _moment(value: object) -> datetime:
+    moment = datetime.fromisoformat(_line(value))
+    moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        raise Garbled("a time without its zone")
+    return moment
+
+
+def _line(value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or _UNPRINTABLE.search(value):
+        raise Garbled("text")
+    value.encode()
+    return value
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Garbled("number")
+    if not 0 <= value <= 1e9:
+        raise Garbled("number out of range")
+    return value
+
+
+def _side(value: object, limit: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
+        raise Garbled("dimension")
+    return value
+
+
+def _frame(head: object) -> bytes:
+    encoded = json.dumps(head, ensure_ascii=False).encode()
+    return struct.pack(">I", len(encoded)) + encoded

@@ -204,6 +204,8 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("file_size", sa.BigInteger(), nullable=False),
         sa.Column("crc32", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("etag", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["photo_id"], ["photos.id"], name=op.f("fk_renditions_photo_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("photo_id", "name", name=op.f("pk_renditions")),
     )

@@ -81,3 +81,5 @@ class Rendition(Base):
     height: Mapped[int]
     file_size: Mapped[int] = mapped_column(BigInteger)
     crc32: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    etag: Mapped[str]

@@ -4,6 +4,7 @@ Whatever is written before the last commit lies at keys that follow from ids, so
 nothing that the next attempt does not simply write again.
 """
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from safelight.models import Rendition
 from safelight.photos import keys, queries
 from safelight.pictures.errors import UnreadablePicture
 from safelight.pictures.types import Rendered
+from safelight.pictures.types import Rendition as MadeRendition
 from safelight.storage.objects import ObjectInfo
 from safelight.telemetry import log_context
 
@@ -36,7 +38,6 @@ class Store(Protocol):
     def read(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> tuple[bytes, ObjectInfo]: ...
     def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
     def copy(self, src: str, dst: str, *, if_match: str, content_type: str) -> ObjectInfo: ...
-    def delete(self, keys: list[str]) -> None: ...
 
 
 class BadUpload(SafelightError):
@@ -78,9 +79,8 @@ def process(job_id: uuid.UUID, store: Store, render: Render) -> None:
 def _attempt(held: Claim, photo: _Photo, store: Store, render: Render) -> None:
     try:
         rendered, info = _verify(store, render, photo)
-        original = _keep(store, photo, rendered, info)
-        _finish(held, photo, rendered, original)
-        store.delete([keys.incoming(photo.id)])
+        original, renditions = _keep(store, photo, rendered, info)
+        _finish(held, photo, rendered, original, renditions)
         log.info("photo ready", extra={"attempt": held.attempt})
     except LeaseLost:
         raise
@@ -115,18 +115,33 @@ def _verify(store: Store, render: Render, photo: _Photo) -> tuple[Rendered, Obje
     return rendered, info
 
 
-def _keep(store: Store, photo: _Photo, rendered: Rendered, info: ObjectInfo) -> ObjectInfo:
+def _keep(store: Store, photo: _Photo, rendered: Rendered, info: ObjectInfo) -> tuple[ObjectInfo, list[Rendition]]:
     destination = keys.original(photo.gallery_id, photo.id)
     try:
         original = store.copy(keys.incoming(photo.id), destination, if_match=info.etag, content_type=photo.content_type)
     except (ObjectChanged, ObjectMissing) as error:
         raise BadUpload("The file was replaced while it was being checked. Please upload it again.") from error
-    for made in rendered.renditions:
-        store.write(keys.rendition(photo.gallery_id, photo.id, made.name), made.data, made.content_type)
-    return original
+    return original, [_write(store, photo, made) for made in rendered.renditions]
 
 
-def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo) -> None:
+def _write(store: Store, photo: _Photo, made: MadeRendition) -> Rendition:
+    key = keys.rendition(photo.gallery_id, photo.id, made.name)
+    written = store.write(key, made.data, made.content_type)
+    return Rendition(
+        photo_id=photo.id,
+        name=made.name,
+        s3_key=key,
+        content_type=made.content_type,
+        width=made.width,
+        height=made.height,
+        file_size=len(made.data),
+        crc32=made.crc32,
+        sha256=hashlib.sha256(made.data).hexdigest(),
+        etag=written.etag,
+    )
+
+
+def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo, renditions: list[Rendition]) -> None:
     with transaction() as session:
         jobs.complete(session, held)
         row = queries.lock_for_work(session, photo.id)
@@ -136,19 +151,6 @@ def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo
         row.width, row.height, row.thumbhash = rendered.width, rendered.height, rendered.thumbhash
         row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
         row.sha256, row.crc32, row.etag = rendered.sha256, rendered.crc32, original.etag
-        renditions = [
-            Rendition(
-                photo_id=row.id,
-                name=made.name,
-                s3_key=keys.rendition(row.gallery_id, row.id, made.name),
-                content_type=made.content_type,
-                width=made.width,
-                height=made.height,
-                file_size=len(made.data),
-                crc32=made.crc32,
-            )
-            for made in rendered.renditions
-        ]
         queries.replace_renditions(session, row.id, renditions)
 
 

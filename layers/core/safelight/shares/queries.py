@@ -4,16 +4,16 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import Row, Select, and_, cast, func, select, text, tuple_
 from sqlalchemy import Date as SqlDate
+from sqlalchemy import Row, Select, cast, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from safelight.models import Gallery, ShareEvent, ShareLink
 
-type Counted = Row[tuple[ShareLink, int, int, int]]
+type Counted = Row[ShareLink, int, int, int]
 
 
-def _counted() -> Select[tuple[ShareLink, int, int, int]]:
+def _counted() -> Select[ShareLink, int, int, int]:
     """Links with their exact counters: what is rolled up plus what is not yet, in one snapshot."""
     fresh = (
         select(
@@ -61,7 +61,7 @@ def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int,
             func.count().filter(ShareEvent.kind == "single_download"),
             func.count().filter(ShareEvent.kind == "zip_download"),
         )
-        .where(and_(ShareEvent.share_id == share_id))
+        .where(ShareEvent.share_id == share_id)
         .group_by(day)
         .order_by(day)
     )

@@ -110,3 +110,10 @@ def counts(session: Session) -> dict[str, int]:
 def touch(session: Session, photo_id: uuid.UUID) -> None:
     """Restart the clock that the sweep looks at."""
     session.execute(update(Photo).where(Photo.id == photo_id).values(updated_at=func.now()))
+
+
+def waiting(session: Session, photo_ids: list[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the photos whose upload is still needed."""
+    return set(
+        session.scalars(select(Photo.id).where(Photo.id.in_(photo_ids), Photo.status.in_(("pending", "processing"))))
+    )

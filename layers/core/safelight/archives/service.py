@@ -1,0 +1,64 @@
+"""Which photos go into a link's archive, and under which names."""
+
+import json
+import unicodedata
+import uuid
+from typing import Any
+
+from safelight.archives.names import safe_names
+from safelight.archives.plan import Entry, Plan, plan
+from safelight.archives.receipt import RECEIPT, receipt
+from safelight.db.driver import Connection
+from safelight.errors import Conflict
+from safelight.shares.visits import Share, Size
+
+type Row = list[Any]
+
+
+class NothingToDownload(Conflict):
+    code = "nothing_to_download"
+    title = "There are no photos to download yet"
+
+
+def plan_share(connection: Connection, share: Share, size: Size) -> Plan:
+    """The archive of all ready photos of a link, with its receipt. Raises NothingToDownload."""
+    rows = _rows(connection, share.gallery_id, size)
+    if not rows:
+        raise NothingToDownload
+    names = safe_names((_named(row[0], size) for row in rows), reserved=[RECEIPT])
+    entries = [
+        Entry(name, file_size, crc32, int(mtime), key, etag, sha256)
+        for name, (_, file_size, crc32, mtime, key, etag, sha256) in zip(names, rows, strict=True)
+    ]
+    return plan([*entries, receipt(entries)])
+
+
+def archive_name(share: Share, size: Size) -> str:
+    """What the download is called: the gallery's title."""
+    printable = "".join(c for c in share.title if unicodedata.category(c)[0] != "C").strip() or "photos"
+    return f"{printable}{' (web size)' if size == 'web' else ''}.zip"
+
+
+def _named(filename: str, size: Size) -> str:
+    if size == "original":
+        return filename
+    return f"{filename.rpartition('.')[0] or filename}.jpg"
+
+
+def _rows(connection: Connection, gallery_id: uuid.UUID, size: Size) -> list[Row]:
+    """(filename, bytes, CRC-32, seconds since 1970, key, ETag, SHA-256) in the gallery's order."""
+    # The photo's own time when the camera told it: what people sort their folders by.
+    mtime = "extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint"
+    if size == "original":
+        source, columns = "photos p", "p.file_size, p.crc32, {mtime}, p.s3_key, p.etag, p.sha256"
+    else:
+        source = "photos p JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'"
+        columns = "r.file_size, r.crc32, {mtime}, r.s3_key, r.etag, r.sha256"
+    [[listed]] = connection.run(
+        f"SELECT coalesce(json_agg(json_build_array(p.filename, {columns.format(mtime=mtime)})"
+        f" ORDER BY p.position, p.id), '[]')::text FROM {source}"
+        " WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL",
+        gallery=gallery_id,
+    )
+    rows: list[Row] = json.loads(listed)
+    return rows

@@ -1,0 +1,230 @@
+"""What a visitor does with a link. SQL goes straight through the driver: this path must start fast.
+
+Every byte-serving path asks the same question, `admit`, on every request: revoked, expired, deleted or unknown links
+all look like nothing at all.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from safelight.db.driver import Connection
+from safelight.errors import Forbidden, NotFound, PasswordRequired
+from safelight.pages import decode_cursor, encode_cursor
+from safelight.photos import keys
+from safelight.security.grants import is_granted
+from safelight.storage.disposition import attachment
+from safelight.storage.signer import Signer
+
+type Size = Literal["original", "web"]
+type Kind = Literal["view", "single_download", "zip_download"]
+
+# A thumbnail's URL is the same string for five minutes, so that a browser can keep the picture, and dead within 15.
+PICTURE_SECONDS, PICTURE_QUANTUM = 900, 300
+FULL_SECONDS = 120
+MAX_LISTED = 1000
+# What every browser shows; anything else is shown as its largest rendition.
+DISPLAYABLE = ("image/jpeg", "image/png", "image/webp")
+
+
+class DownloadsOff(Forbidden):
+    code = "downloads_off"
+    title = "The photographer has not allowed this download"
+
+
+class DownloadLimitReached(Forbidden):
+    code = "download_limit_reached"
+    title = "This link has been used for as many downloads as it allows"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A live link, as a visitor's request needs it."""
+
+    id: uuid.UUID
+    gallery_id: uuid.UUID
+    title: str
+    description: str
+    password_hash: str | None
+    policy_version: int
+    expires_at: dt.datetime | None
+    download: Literal["none", "web", "original"]
+    max_downloads: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks: enough to tell one visitor from another today, and nobody tomorrow."""
+
+    ip: str | None
+    user_agent: str | None
+
+    def digest(self, secret: str, now: dt.datetime) -> bytes:
+        """A hash with a salt of the day; nothing about the visitor is stored."""
+        seed = f"{now:%Y-%m-%d}|{secret}|{self.ip}|{self.user_agent}"
+        return hashlib.sha256(seed.encode()).digest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One photo of a live link; `key` and the rest are of the bytes that this link may serve."""
+
+    id: uuid.UUID
+    filename: str
+    content_type: str
+    original_key: str
+    large_key: str
+
+
+def find(connection: Connection, reference: str) -> Share:
+    """The live link of this id or slug. Raises NotFound."""
+    try:
+        condition, value = "l.id = cast(:value as uuid)", str(uuid.UUID(reference))
+    except ValueError:
+        condition, value = "l.slug = cast(:value as citext)", reference
+    if "\0" in value:
+        raise NotFound
+    rows = connection.run(
+        "SELECT l.id, l.gallery_id, g.title, g.description, l.password_hash, l.policy_version, l.expires_at,"
+        "       l.download, l.max_downloads"
+        " FROM share_links l JOIN galleries g ON g.id = l.gallery_id JOIN users u ON u.id = g.owner_id"
+        f" WHERE {condition} AND l.revoked_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > now())"
+        "   AND g.deleted_at IS NULL AND u.is_active",
+        value=value,
+    )
+    if not rows:
+        raise NotFound
+    return Share(*rows[0])
+
+
+def admit(share: Share, grant: str | None, secret: str, now: dt.datetime, *, size: Size | None = None) -> Share:
+    """The one decision: may this visitor have this link's bytes of this size now?
+
+    `size` None asks for looking only. Raises PasswordRequired, DownloadsOff.
+    """
+    if share.password_hash is not None and not is_granted(grant, share.id, share.policy_version, secret, now):
+        raise PasswordRequired
+    if size is not None and (share.download == "none" or (size == "original" and share.download == "web")):
+        raise DownloadsOff
+    return share
+
+
+def listing(connection: Connection, signer: Signer, share: Share, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The gallery and up to `limit` of its ready photos, in its order, with URLs of their pictures."""
+    after = decode_cursor(cursor, int, uuid.UUID) if cursor else None
+    rows = _listed(connection, share.gallery_id, limit + 1, after)
+    shown = rows[:limit]
+    sign = signer.get_urls(PICTURE_SECONDS, quantum=PICTURE_QUANTUM)
+    photos = [_photo(share, row, sign) for row in shown]
+    more = len(rows) > limit
+    return {
+        "gallery": {"title": share.title, "description": share.description},
+        "photos": photos,
+        "expires_at": share.expires_at.isoformat() if share.expires_at else None,
+        "download": share.download,
+        "next_cursor": encode_cursor(shown[-1][5], shown[-1][0]) if more else None,
+    }
+
+
+def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
+    """One ready photo of the link. Raises NotFound."""
+    rows = connection.run(
+        "SELECT id, filename, content_type, s3_key FROM photos"
+        " WHERE id = cast(:id as uuid) AND gallery_id = :gallery AND status = 'ready' AND deleted_at IS NULL",
+        id=str(photo_id),
+        gallery=share.gallery_id,
+    )
+    if not rows:
+        raise NotFound
+    return Shown(*rows[0], keys.rendition(share.gallery_id, photo_id, "large"))
+
+
+def full_url(signer: Signer, share: Share, shown: Shown) -> str:
+    """The best view this link allows, for two minutes: the original where browsers can show it."""
+    sign = signer.get_urls(FULL_SECONDS)
+    allowed = share.download == "original" and shown.content_type in DISPLAYABLE
+    return sign(shown.original_key if allowed else shown.large_key)
+
+
+def download_url(signer: Signer, share: Share, shown: Shown) -> str:
+    """The file to keep, under its own name, for two minutes."""
+    if share.download == "original":
+        return signer.get_urls(FULL_SECONDS, disposition=attachment(shown.filename), content_type=shown.content_type)(
+            shown.original_key
+        )
+    name = f"{shown.filename.rpartition('.')[0] or shown.filename}.jpg"
+    return signer.get_urls(FULL_SECONDS, disposition=attachment(name), content_type="image/jpeg")(shown.large_key)
+
+
+def record(
+    connection: Connection,
+    share: Share,
+    kind: Kind,
+    visitor: bytes,
+    *,
+    photo_id: uuid.UUID | None = None,
+    bytes_sent: int | None = None,
+) -> None:
+    """Append what happened. Raises DownloadLimitReached instead of one download too many."""
+    if kind != "view" and share.max_downloads is not None:
+        _reserve(connection, share, share.max_downloads)
+    connection.run(
+        "INSERT INTO share_events (share_id, kind, photo_id, visitor, bytes_sent)"
+        " VALUES (:share, :kind, cast(:photo as uuid), :visitor, :bytes)",
+        share=share.id,
+        kind=kind,
+        photo=str(photo_id) if photo_id else None,
+        visitor=visitor,
+        bytes=bytes_sent,
+    )
+
+
+def _reserve(connection: Connection, share: Share, most: int) -> None:
+    # The row's lock makes "count, then add one" a single step among parallel downloads of a limited link. A snapshot
+    # is taken by each statement (READ COMMITTED), so the count sees whatever the last holder committed.
+    connection.run("SELECT 1 FROM share_links WHERE id = :share FOR UPDATE", share=share.id)
+    [[used]] = connection.run(
+        "SELECT l.single_downloads + l.zip_downloads + (SELECT count(*) FROM share_events e"
+        "  WHERE e.share_id = l.id AND NOT e.rolled_up AND e.kind <> 'view')"
+        " FROM share_links l WHERE l.id = :share",
+        share=share.id,
+    )
+    if used >= most:
+        raise DownloadLimitReached
+
+
+def _listed(connection: Connection, gallery_id: uuid.UUID, limit: int, after: list[Any] | None) -> list[list[Any]]:
+    # Postgres builds the JSON: decoding a thousand rows in the driver costs twenty times the CPU.
+    position, photo_id = after or (None, None)
+    [[listed]] = connection.run(
+        "SELECT coalesce(json_agg(json_build_array(id, filename, width, height, thumbhash, position)), '[]')::text"
+        " FROM (SELECT id, filename, width, height, thumbhash, position FROM photos"
+        "       WHERE gallery_id = :gallery AND status = 'ready' AND deleted_at IS NULL"
+        "         AND (cast(:position as bigint) IS NULL"
+        "              OR (position, id) > (cast(:position as bigint), cast(:id as uuid)))"
+        "       ORDER BY position, id LIMIT cast(:limit as int)) AS page",
+        gallery=gallery_id,
+        position=position,
+        id=str(photo_id) if photo_id else None,
+        limit=limit,
+    )
+    rows: list[list[Any]] = json.loads(listed)
+    return rows
+
+
+def _photo(share: Share, row: list[Any], sign: Callable[[str], str]) -> dict[str, Any]:
+    photo_id, filename, width, height, thumbhash, _ = row
+    return {
+        "photo_id": photo_id,
+        "filename": filename,
+        "thumbnail_url": sign(f"renditions/{share.gallery_id}/{photo_id}/thumb.jpg"),
+        "preview_url": sign(f"renditions/{share.gallery_id}/{photo_id}/preview.jpg"),
+        "full_url": f"/s/{share.id}/photos/{photo_id}",
+        "width": width,
+        "height": height,
+        "thumbhash": thumbhash,
+    }

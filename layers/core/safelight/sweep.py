@@ -1,0 +1,132 @@
+"""What finishes, expires and erases whatever stopped half-way; run on a schedule, safe to run at any time."""
+
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from safelight.clock import now
+from safelight.db.engine import transaction
+from safelight.jobs import queries as job_queries
+from safelight.jobs import service as jobs
+from safelight.photos import keys, queries, upload
+from safelight.photos.upload import Heads
+from safelight.queue import Queue
+from safelight.shares import queries as share_queries
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+# The form lives ten minutes; whoever began posting in the last one may take a while on a slow line.
+PENDING_EXPIRES = dt.timedelta(hours=1)
+PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
+PROCESSING_STUCK = dt.timedelta(minutes=15)
+FINISHED_KEPT = dt.timedelta(days=7)
+
+NEVER_ARRIVED = "The file never arrived. Please upload it again."
+
+
+class Store(Heads, Protocol):
+    """What the sweep needs of the object store."""
+
+    def delete(self, keys: Iterable[str]) -> None: ...
+    def keys(self, prefix: str) -> Iterable[str]: ...
+
+
+@dataclass(slots=True)
+class Swept:
+    """How many of each were dealt with."""
+
+    arrived: int = 0
+    expired: int = 0
+    requeued: int = 0
+    woken: int = 0
+    erased: int = 0
+    rolled_up: int = 0
+    leftovers: int = 0
+
+
+def sweep(store: Store, queue: Queue) -> Swept:
+    """Everything once. Each step has its own transaction, so that one that fails holds up no other; the first error is
+    raised after the last step."""
+    swept = Swept()
+    steps: list[Callable[[Store, Queue, Swept], None]] = [_uploads, _stuck, _wake, _erase, _roll_up, _leftovers]
+    errors = []
+    for step in steps:
+        try:
+            step(store, queue, swept)
+        except Exception as error:
+            log.exception("sweep step failed", extra={"step": step.__name__})
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return swept
+
+
+def _uploads(store: Store, queue: Queue, swept: Swept) -> None:
+    """Uploads whose event and `complete` both got lost are found; those that never came expire."""
+    with transaction() as session:
+        for photo in queries.unfinished(session, "pending", PENDING_LOOKED_FOR, BATCH):
+            if store.head(keys.incoming(photo.id)) is not None:
+                upload.object_arrived(session, queue, photo.id, now())
+                swept.arrived += 1
+            elif now() - photo.created_at > PENDING_EXPIRES:
+                photo.status, photo.failure_reason = "failed", NEVER_ARRIVED
+                swept.expired += 1
+
+
+def _stuck(_store: Store, queue: Queue, swept: Swept) -> None:
+    """A photo in processing always has a live job; should one be missing, it gets another."""
+    with transaction() as session:
+        for photo in queries.unfinished(session, "processing", PROCESSING_STUCK, BATCH):
+            if job_queries.live(session, upload.JOB, photo.id) is None:
+                jobs.enqueue(session, queue, upload.JOB, photo.id)
+                swept.requeued += 1
+            queries.touch(session, photo.id)
+
+
+def _wake(_store: Store, queue: Queue, swept: Swept) -> None:
+    with transaction() as session:
+        due = job_queries.due(session, BATCH)
+        job_queries.delete_finished(session, FINISHED_KEPT)
+    for job_id, kind in due:
+        queue.wake(kind, job_id)
+        swept.woken += 1
+
+
+def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
+    """Deleted photos leave the bucket, then the database; in that order, so that nothing is forgotten in the bucket."""
+    with transaction() as session:
+        photos = [
+            photo
+            for photo in queries.deleted(session, BATCH)
+            if job_queries.live(session, upload.JOB, photo.id) is None
+        ]
+        store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
+        queries.erase(session, [photo.id for photo in photos])
+        queries.erase_empty_galleries(session)
+        swept.erased = len(photos)
+
+
+def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
+    with transaction() as session:
+        swept.rolled_up = share_queries.roll_up(session, 50 * BATCH)
+
+
+def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
+    """Uploads that have been dealt with, or belong to nothing, leave `incoming/`."""
+    found = {key: _id(key) for key, _ in zip(store.keys("incoming/"), range(BATCH), strict=False)}
+    with transaction() as session:
+        waiting = queries.waiting(session, [photo_id for photo_id in found.values() if photo_id is not None])
+    leftovers = [key for key, photo_id in found.items() if photo_id not in waiting]
+    store.delete(leftovers)
+    swept.leftovers = len(leftovers)
+
+
+def _id(key: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(key.removeprefix("incoming/"))
+    except ValueError:
+        return None

@@ -132,26 +132,26 @@ class Signer:
             raise ValueError("status must be 201 or 204")
         at = _floor(now, 1, expires)
         moment = self._moment(at)
-        fields = {"key": key, "Content-Type": content_type, "success_action_status": str(status)}
+        content = {"Content-Type": content_type, "success_action_status": str(status)}
         if crc32 is not None:
-            fields["x-amz-checksum-algorithm"] = "CRC32"
-            fields["x-amz-checksum-crc32"] = _checked_crc32(crc32)
-        fields["x-amz-algorithm"] = _ALGORITHM
-        fields["x-amz-credential"] = f"{self._credentials.access_key}/{moment.scope}"
-        fields["x-amz-date"] = moment.stamp
+            content |= {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-crc32": _checked_crc32(crc32)}
+        credential = f"{self._credentials.access_key}/{moment.scope}"
+        proof = {"x-amz-algorithm": _ALGORITHM, "x-amz-credential": credential, "x-amz-date": moment.stamp}
         if self._credentials.session_token is not None:
-            fields["x-amz-security-token"] = self._credentials.session_token
-        # A field without a condition is refused by S3, so each one gets the strictest: equality.
+            proof["x-amz-security-token"] = self._credentials.session_token
+        # S3 refuses a field without a condition, so each gets the strictest one, equality. The order is botocore's.
         conditions: list[object] = [
-            {"bucket": self._bucket},
+            *({name: value} for name, value in content.items()),
             ["content-length-range", 1, max_bytes],
-            *({name: value} for name, value in fields.items()),
+            {"bucket": self._bucket},
+            {"key": key},
+            *({name: value} for name, value in proof.items()),
         ]
         expires_at = datetime.fromtimestamp(at + expires, UTC)
         policy = {"expiration": expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"), "conditions": conditions}
         encoded = base64.b64encode(json.dumps(policy).encode()).decode()
-        fields["policy"] = encoded
-        fields["x-amz-signature"] = hmac.digest(moment.key, encoded.encode(), "sha256").hex()
+        signature = hmac.digest(moment.key, encoded.encode(), "sha256").hex()
+        fields = {"key": key} | content | proof | {"policy": encoded, "x-amz-signature": signature}
         return PostForm(self.address.origin + (self.address.base or "/"), fields, expires_at)
 
     def headers(

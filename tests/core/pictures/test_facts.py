@@ -1,0 +1,179 @@
+"""What a file is, judged by its header alone."""
+
+import re
+import struct
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safelight.pictures import facts
+from safelight.pictures.errors import UnreadablePicture
+
+from tests.core.pictures.samples import avif_header, encode, jpeg, many_scans, png, png_bomb, scene, tiff
+
+WHOLE = {
+    "jpeg": lambda: jpeg(300, 200),
+    "png": lambda: encode(scene(300, 200), "PNG"),
+    "webp": lambda: encode(scene(300, 200), "WEBP"),
+    "tiff": lambda: encode(scene(300, 200), "TIFF"),
+    "avif": lambda: encode(scene(300, 200), "AVIF"),
+}
+
+
+def refusal(data: bytes, content_type: str | None = None) -> str:
+    with pytest.raises(UnreadablePicture) as caught:
+        facts.inspect(data, content_type)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_each_format_is_known_by_its_bytes(kind: str) -> None:
+    found = facts.inspect(WHOLE[kind](), f"image/{kind}; charset=binary")
+    assert found.format == kind
+    assert (found.header.width, found.header.height, found.header.frames) == (300, 200, 1)
+
+
+@pytest.mark.parametrize("options", [{"lossless": True}, {"exact": True, "exif": b"Exif\0\0II*\0"}])
+def test_every_kind_of_webp_header(options: dict[str, object]) -> None:
+    header = facts.inspect(encode(scene(301, 77), "WEBP", **options)).header
+    assert (header.width, header.height) == (301, 77)
+
+
+def test_a_big_endian_tiff_and_a_bigtiff() -> None:
+    for prefix, head, entry, end in (
+        (b"MM\0*", struct.pack(">IH", 8, 2), ">HHIHH", bytes(4)),
+        (b"MM\0+", struct.pack(">HHQQ", 8, 0, 16, 2), ">HHQHHI", bytes(8)),
+    ):
+        pad = (0,) if prefix == b"MM\0*" else (0, 0)
+        body = b"".join(struct.pack(entry, tag, 3, 1, size, *pad) for tag, size in ((256, 640), (257, 480)))
+        header = facts.inspect(prefix + head + body + end).header
+        assert (header.width, header.height) == (640, 480)
+
+
+STRANGERS = {
+    "empty": (b"", "empty"),
+    "zeros": (bytes(4096), "zeros"),
+    "PDF": (b"%PDF-1.7\n" + b"x" * 99, "a PDF"),
+    "GIF": (encode(scene(40, 30), "GIF"), "a GIF"),
+    "SVG": (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
+    "HTML": (b"\xef\xbb\xbf \n<!DOCTYPE html><script>alert(1)</script>", "a web page"),
+    "ZIP": (b"PK\x03\x04" + bytes(40), "a ZIP archive"),
+    "MP4": (b"\0\0\0\x18ftypisom" + bytes(40), "a video"),
+    "CR3": (b"\0\0\0\x18ftypcrx " + bytes(40), "camera raw"),
+    "RAF": (b"FUJIFILMCCD-RAW 0201", "camera raw"),
+    "BMP": (encode(scene(40, 30), "BMP"), "a BMP"),
+    "PSD": (b"8BPS\0\1" + bytes(40), "Photoshop"),
+    "JXL": (b"\xff\x0a" + bytes(40), "JPEG XL"),
+    "program": (b"\x7fELF" + bytes(40), "a program"),
+    "noise": (b"\x01\x02\x03 nothing in particular", "not a photo"),
+    "DNG": (tiff((256, 4, 160), (257, 4, 120), (50706, 4, 0x401)), "camera raw"),
+    "NEF": (tiff((254, 4, 1), (256, 4, 160), (257, 4, 120)), "camera raw"),
+    "GIF in front of a JPEG": (b"GIF89a" + jpeg(), "a GIF"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_not_a_photo_is_named(name: str) -> None:
+    data, words = STRANGERS[name]
+    reason = refusal(data)
+    assert words in reason
+    assert reason.endswith(".")
+    assert not re.search(r"magic|parse|byte|exception|header \d|0x", reason, re.IGNORECASE)
+
+
+def test_another_format_than_declared() -> None:
+    reason = refusal(encode(scene(40, 30), "PNG"), "image/jpeg")
+    assert reason == (
+        "This file was sent as JPEG but it is a PNG. Give its name the ending .png and upload it again."
+    )
+    assert "image/x-odd" in refusal(jpeg(), "image/x-odd")
+    assert facts.inspect(jpeg(), "IMAGE/JPEG").format == "jpeg"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(0, 100),
+        png(100, 0),
+        jpeg(64, 64).replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 0, 64), 1),
+        tiff((256, 4, 0), (257, 4, 50)),
+        avif_header(0, 9),
+    ],
+)
+def test_pictures_without_a_size(data: bytes) -> None:
+    assert "no picture in it" in refusal(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_bomb(1, 1)[:8] + png(20_000, 20_000)[8:],
+        png(150_000, 2),
+        tiff((256, 4, 2**31), (257, 4, 2**31)),
+        avif_header(65_535, 65_535),
+        jpeg(64, 64).replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 65_000, 65_000), 1),
+    ],
+)
+def test_more_pixels_than_the_cap_are_refused_without_memory(data: bytes) -> None:
+    tracemalloc.start()
+    assert "200 megapixels" in refusal(data)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_the_cap_itself_is_allowed() -> None:
+    assert facts.inspect(png(20_000, 10_000)).header.width == 20_000
+    refusal(png(20_000, 10_001))
+
+
+def test_frames() -> None:
+    frames = [scene(20, 20, seed) for seed in range(5)]
+    for kind in ("WEBP", "PNG", "TIFF"):
+        data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
+        assert facts.inspect(data).header.frames == 5
+    control = struct.pack(">I4sII", 8, b"acTL", 1_000_000, 0) + bytes(4)
+    assert "1,000,000 frames" in refusal(png(20, 20, extra=control))
+
+
+def test_a_tiff_whose_pages_point_at_each_other_ends() -> None:
+    assert facts.inspect(tiff((256, 4, 10), (257, 4, 10), following=8)).header.frames == 1
+
+
+def test_a_jpeg_of_hundreds_of_passes() -> None:
+    assert 2 <= facts.inspect(encode(scene(64, 64), "JPEG", progressive=True)).header.scans <= 12
+    assert "passes" in refusal(many_scans(64, 64, 200))
+
+
+def test_passes_are_counted_to_the_end_of_the_image_and_no_further() -> None:
+    # A phone appends a film to the picture; whatever is in there is not part of it.
+    assert facts.inspect(jpeg() + b"\xff\xda\0\2" * 500).header.scans == 1
+
+
+def test_a_progressive_jpeg_too_large_to_be_held() -> None:
+    data = encode(scene(64, 64), "JPEG", progressive=True, subsampling=0)
+    grown = data.replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 14_000, 14_000), 1)
+    assert "not progressive" in refusal(grown)
+    baseline = jpeg(64, 64, subsampling=0).replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 14_000, 14_000), 1)
+    assert facts.inspect(baseline).header.working_set == 0
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@settings(max_examples=150, deadline=None)
+@given(cut=st.integers(0, 400), edits=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 255)), max_size=6))
+def test_a_broken_header_is_refused_or_accepted_and_nothing_else(
+    kind: str, cut: int, edits: list[tuple[int, int]]
+) -> None:
+    data = bytearray(SOUND[kind])
+    for at, value in edits:
+        data[at] = value
+    try:
+        found = facts.inspect(bytes(data[: len(data) - cut] if cut else data))
+    except UnreadablePicture as error:
+        assert error.reason.endswith(".")
+    else:
+        assert 1 <= found.header.width * found.header.height <= facts.MAX_PIXELS
+
+
+SOUND = {kind: make() for kind, make in WHOLE.items()}

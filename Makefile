@@ -1,0 +1,70 @@
+# Everything a developer does here. `make help` lists it; the two that matter are `make up` and `make test`.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+SAM := .venv-tools/sam/bin/sam
+SOURCES := layers/core/safelight functions local tests migrations $(wildcard bench cli)
+UV = $(or $(shell command -v uv),.venv-tools/uv/bin/uv)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help up dev demo test check format lint types imports template build bench lock coverage venv sam clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: venv ## Start everything and print the address (PORT, SAFELIGHT_HOME and every product setting are honoured)
+	@$(PYTHON) -m local
+
+dev: venv ## The same, restarting functions and worker when their code changes
+	@$(PYTHON) -m local --reload
+
+demo: venv ## Fill the running stack with a gallery and print its share address
+	@$(PYTHON) -m local.demo $(ARGS)
+
+test: venv ## Run all tests against their own Postgres and object store (ARGS for pytest)
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: lint types imports template test ## All that must hold before a change lands
+
+format: venv ## Format the code and apply the safe fixes
+	@$(PYTHON) -m ruff format $(SOURCES)
+	@$(PYTHON) -m ruff check --fix $(SOURCES)
+
+lint: venv ## Formatting and lint, changing nothing
+	@$(PYTHON) -m ruff format --check $(SOURCES)
+	@$(PYTHON) -m ruff check $(SOURCES)
+
+types: venv ## mypy, strict
+	@$(PYTHON) -m mypy
+
+imports: venv ## Who may import whom
+	@$(VENV)/bin/lint-imports
+
+template: venv sam ## Validate and lint template.yaml
+	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
+
+build: venv sam ## Build functions and layers for AWS into .aws-sam
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(SAM) build $(ARGS)
+
+bench: venv ## Benchmarks, each a ratio against a named peer measured in the same run
+	@$(PYTHON) -m bench $(ARGS)
+
+coverage: venv ## The tests, with the lines of the core that none of them reached
+	@$(PYTHON) -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lock: venv ## Resolve requirements/*.in again into hashed requirements/*.txt
+	@for name in dev core imaging tools; do \
+		constraint=; case $$name in core|imaging) constraint="--constraint dev.txt";; esac; \
+		(cd requirements && $(abspath $(UV)) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+			--no-emit-index-url --custom-compile-command "make lock" $$constraint $$name.in --output-file $$name.txt) \
+		|| exit 1; done
+
+venv:
+	@local/environment.sh $(VENV) requirements/dev.txt
+
+sam:
+	@local/environment.sh .venv-tools/sam requirements/tools.txt
+
+clean: ## Remove environments, caches and builds; the data of `make up` stays
+	@rm -rf $(VENV) .venv-tools .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

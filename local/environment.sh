@@ -1,0 +1,86 @@
+#!/bin/sh
+# environment.sh DIRECTORY REQUIREMENTS: a Python 3.13 environment with exactly these hashed requirements.
+# Does nothing when it is there already. Takes uv when there is one, else python3.13, else brings uv by any Python 3.
+set -eu
+directory=$1
+requirements=$2
+tools=.venv-tools
+
+current() {
+    cmp -s "$requirements" "$directory/requirements.txt" && "$directory/bin/python" -c '' 2>/dev/null
+}
+current && exit 0
+
+# Two makes at a time take turns. The lock ends with the process, however that ends.
+mkdir -p "$tools"
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"$tools/lock"
+    flock 9
+    current && exit 0
+fi
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_uv() {
+    for candidate in uv "$tools/uv/bin/uv" "$HOME/.local/bin/uv"; do
+        if command -v "$candidate" >/dev/null 2>&1 && "$candidate" --version >/dev/null 2>&1; then
+            uv=$candidate
+            return 0
+        fi
+    done
+    return 1
+}
+
+bring_uv() {
+    for python in python3 python; do
+        if "$python" -m venv "$tools/uv" >/dev/null 2>&1 &&
+            "$tools/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv; then
+            return 0
+        fi
+    done
+    say "Neither uv nor Python 3.13 was found, and uv could not be installed."
+    say "Install one of them; on Debian: apt-get install python3-venv, then try again."
+    return 1
+}
+
+is_313() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; }
+
+# A pyenv shim answers only where its version is chosen, which .python-version does for this folder.
+find_python() {
+    for candidate in python3.13 python3 python; do
+        if is_313 "$candidate"; then
+            python313=$candidate
+            return 0
+        fi
+    done
+    return 1
+}
+
+say "Preparing $directory from $requirements (the first time takes about half a minute) ..."
+started=$(date +%s)
+mkdir -p "$(dirname "$directory")"
+rm -f "$directory/requirements.txt"
+
+if find_uv; then with=uv
+elif find_python; then with=pip
+else
+    say "No Python 3.13 and no uv here: installing uv into $tools/uv."
+    bring_uv
+    find_uv
+    with=uv
+fi
+
+case $with in
+uv)
+    is_313 "$directory/bin/python" || "$uv" venv --quiet --clear --python 3.13 "$directory"
+    "$uv" pip sync --quiet --require-hashes --python "$directory/bin/python" "$requirements"
+    ;;
+pip)
+    is_313 "$directory/bin/python" || "$python313" -m venv --clear "$directory"
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+        --requirement "$requirements"
+    ;;
+esac
+
+cp "$requirements" "$directory/requirements.txt"
+say "Prepared $directory in $(($(date +%s) - started)) s."

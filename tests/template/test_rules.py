@@ -1,0 +1,205 @@
+"""House rules of the template that no linter knows."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from safelight.config import MIB, Settings
+from tests.template import document
+
+# Read by Lambda, the Web Adapter, Powertools, libvips and the C library; not by safelight.config.
+FOREIGN = re.compile(r"^(AWS_LWA_.+|AWS_LAMBDA_EXEC_WRAPPER|POWERTOOLS_.+|VIPS_BLOCK_UNTRUSTED|MALLOC_ARENA_MAX)$")
+
+
+def queue_of(reference: Any) -> str:
+    """The logical id in `!GetAtt Queue.Arn`."""
+    name: str = reference["Fn::GetAtt"][0]
+    return name
+
+
+@pytest.mark.parametrize("function", sorted(document.functions()))
+def test_a_function_keeps_its_logs_for_a_stated_time(function: str) -> None:
+    properties = document.functions()[function]
+    group = properties["LoggingConfig"]["LogGroup"]["Ref"]
+    logs = document.resources("AWS::Logs::LogGroup")[group]
+    assert logs["RetentionInDays"] == {"Ref": "LogDays"}
+    assert logs["LogGroupName"]["Fn::Sub"] == "/aws/lambda/" + properties["FunctionName"]["Fn::Sub"]
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+@pytest.mark.parametrize("function", sorted(document.functions()))
+def test_a_function_runs_on_the_same_machine_and_network(function: str) -> None:
+    properties = document.functions()[function]
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+    assert properties["VpcConfig"]["SecurityGroupIds"] == [{"Ref": "FunctionsGroup"}]
+    assert properties["Timeout"] <= 900
+    assert {"Ref": "CoreLayer"} in properties["Layers"]
+    assert document.template()["Resources"][function]["Metadata"]["BuildMethod"] == "makefile"
+    assert (document.ROOT / properties["CodeUri"] / "Makefile").is_file()
+
+
+@pytest.mark.parametrize("function", sorted(document.functions()))
+def test_a_function_gets_every_setting_it_cannot_do_without(function: str) -> None:
+    variables = set(document.functions()[function]["Environment"]["Variables"])
+    known = {name.upper() for name in Settings.model_fields}
+    required = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    assert required <= variables
+    assert {name for name in variables - known if not FOREIGN.match(name)} == set()
+    assert variables >= {"STAGE", "BASE_URL"}, "the defaults of these are those of one machine"
+    # What makes a function talk to another store than Amazon's must not come from the template.
+    assert not variables & {"S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_secrets_are_references() -> None:
+    variables = document.template()["Globals"]["Function"]["Environment"]["Variables"]
+    for name in ("DATABASE_URL", "JWT_SECRET"):
+        assert "{{resolve:secretsmanager:${" in variables[name]["Fn::Sub"]
+    database = document.resources("AWS::RDS::DBCluster")["Database"]
+    assert database["MasterUserPassword"]["Fn::Sub"].startswith("{{resolve:secretsmanager:${DatabaseSecret}")
+    for secret in document.resources("AWS::SecretsManager::Secret").values():
+        # The password stands in a URL, where punctuation would mean something.
+        assert secret["GenerateSecretString"]["ExcludePunctuation"] is True
+        assert secret["GenerateSecretString"]["PasswordLength"] >= 40
+
+
+def test_a_queue_gives_up_into_a_watched_queue() -> None:
+    queues = document.resources("AWS::SQS::Queue")
+    dead = {
+        queue_of(queue["RedrivePolicy"]["deadLetterTargetArn"]) for queue in queues.values() if "RedrivePolicy" in queue
+    }
+    working = {queue_of(event["Queue"]) for _, event in document.events("SQS")}
+    assert working | dead == set(queues)
+    assert not working & dead
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in document.resources("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+        for dimension in alarm["Dimensions"]
+    }
+    assert dead <= watched
+    for name in working:
+        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] >= 5, "throttling alone must not use up the attempts"
+    for name in dead:
+        assert queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_a_message_stays_hidden_for_six_timeouts() -> None:
+    for name, event in document.events("SQS"):
+        queue = document.resources("AWS::SQS::Queue")[queue_of(event["Queue"])]
+        assert queue["VisibilityTimeout"] >= 6 * document.functions()[name]["Timeout"]
+        assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_the_bucket_is_private_and_speaks_tls() -> None:
+    bucket = document.resources("AWS::S3::Bucket")["Bucket"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    policy = document.resources("AWS::S3::BucketPolicy")["BucketPolicy"]["PolicyDocument"]["Statement"]
+    assert policy == [
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [{"Fn::GetAtt": ["Bucket", "Arn"]}, {"Fn::Sub": "${Bucket.Arn}/*"}],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+    assert document.template()["Resources"]["Bucket"]["DeletionPolicy"] == "Retain"
+
+
+def test_nothing_temporary_stays_in_the_bucket() -> None:
+    rules = document.resources("AWS::S3::Bucket")["Bucket"]["LifecycleConfiguration"]["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
+        "incoming/": 2,
+        "jobs/": 2,
+        "archives/": 7,
+    }
+    everywhere = [rule for rule in rules if "Prefix" not in rule]
+    assert [rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] for rule in everywhere] == [1]
+
+
+def test_the_bucket_tells_the_worker_of_uploads_and_wakeups() -> None:
+    told = document.resources("AWS::S3::Bucket")["Bucket"]["NotificationConfiguration"]["QueueConfigurations"]
+    prefixes = {entry["Filter"]["S3Key"]["Rules"][0]["Value"]: queue_of(entry["Queue"]) for entry in told}
+    assert prefixes == {"incoming/": "ProcessPhotoQueue", "jobs/process_photo/": "ProcessPhotoQueue"}
+    assert {entry["Event"] for entry in told} == {"s3:ObjectCreated:*"}
+
+
+def test_browsers_may_upload_from_the_site_only() -> None:
+    (rule,) = document.resources("AWS::S3::Bucket")["Bucket"]["CorsConfiguration"]["CorsRules"]
+    assert set(rule["AllowedMethods"]) == {"GET", "HEAD", "POST"}
+    assert "*" not in rule["AllowedOrigins"]
+
+
+def test_one_regional_rest_api_with_explicit_methods() -> None:
+    apis = document.resources("AWS::Serverless::Api")
+    assert [api["EndpointConfiguration"]["Type"] for api in apis.values()] == ["REGIONAL"]
+    assert apis["Api"]["BinaryMediaTypes"] == ["*~1*"]
+    for _, event in document.events("Api"):
+        assert event["Method"] != "ANY"
+        assert "+}" not in event["Path"]
+
+
+def test_gateway_answers_are_problems_like_ours() -> None:
+    for response in document.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"].values():
+        problem = json.loads(response["ResponseTemplates"]["application/json"])
+        assert set(problem) == {"type", "status", "code", "title", "detail"}
+        assert problem["status"] == response.get("StatusCode", problem["status"])
+
+
+def test_subnets_have_no_way_out() -> None:
+    kinds = {resource["Type"] for resource in document.template()["Resources"].values()}
+    assert not kinds & {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route"}
+    endpoints = document.resources("AWS::EC2::VPCEndpoint")
+    assert [endpoint["VpcEndpointType"] for endpoint in endpoints.values()] == ["Gateway"]
+    assert document.resources("AWS::RDS::DBInstance")["DatabaseInstance"]["PubliclyAccessible"] is False
+
+
+def test_alarms_tell_someone_and_say_what_they_mean() -> None:
+    alarms = document.resources("AWS::CloudWatch::Alarm")
+    assert {"DeadLettersAlarm", "ServerErrorsAlarm", "SweepAlarm"} <= set(alarms)
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["AlarmDescription"].endswith("."), name
+        assert alarm["TreatMissingData"] in ("breaching", "notBreaching"), name
+
+
+def test_the_dashboard_shows_every_function() -> None:
+    body = document.resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", body))["widgets"]
+    assert len(widgets) >= 6
+    for function in document.functions():
+        logs = document.functions()[function]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert "${" + logs + "}" in body
+    places = {(widget["x"], widget["y"]) for widget in widgets}
+    assert len(places) == len(widgets)
+
+
+def test_a_streamed_archive_fits_what_lambda_streams() -> None:
+    """200 MB an answer: docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html."""
+    limit = document.template()["Parameters"]["ArchiveStreamLimit"]
+    assert limit["Default"] <= limit["MaxValue"] < 200_000_000
+    memory = document.functions()["DownloadsFunction"]["MemorySize"] * MIB
+    assert memory >= 16 * Settings.model_fields["archive_window"].default
+
+
+def test_samconfig_names_only_parameters_of_the_template() -> None:
+    config = tomllib.loads((document.ROOT / "samconfig.toml").read_text())
+    assert set(config) == {"version", "default", "dev", "staging", "prod"}
+    names = set()
+    for stage in ("dev", "staging", "prod"):
+        parameters = config[stage]["deploy"]["parameters"]
+        pairs = dict(pair.split("=", 1) for pair in parameters["parameter_overrides"].split())
+        assert pairs["Stage"] == stage
+        assert set(pairs) <= set(document.template()["Parameters"])
+        names.add(parameters["stack_name"])
+    assert len(names) == 3
+    # A bucket is named after the stack, the account and the region: 63 characters at most, lower case.
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) for name in names)

@@ -5,10 +5,11 @@ import unicodedata
 import uuid
 from typing import Any
 
+from pg8000.native import Connection
+
 from safelight.archives.names import safe_names
 from safelight.archives.plan import Entry, Plan, plan
 from safelight.archives.receipt import RECEIPT, receipt
-from safelight.db.driver import Connection
 from safelight.errors import Conflict
 from safelight.shares.visits import Share, Size
 
@@ -45,20 +46,24 @@ def _named(filename: str, size: Size) -> str:
     return f"{filename.rpartition('.')[0] or filename}.jpg"
 
 
+# The photo's own time when the camera told it: what people sort their folders by.
+_ORIGINALS = """
+    SELECT coalesce(json_agg(json_build_array(
+        p.filename, p.file_size, p.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
+        p.s3_key, p.etag, p.sha256) ORDER BY p.position, p.id), '[]')::text
+    FROM photos p WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
+"""
+_WEB = """
+    SELECT coalesce(json_agg(json_build_array(
+        p.filename, r.file_size, r.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
+        r.s3_key, r.etag, r.sha256) ORDER BY p.position, p.id), '[]')::text
+    FROM photos p JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
+    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
+"""
+
+
 def _rows(connection: Connection, gallery_id: uuid.UUID, size: Size) -> list[Row]:
     """(filename, bytes, CRC-32, seconds since 1970, key, ETag, SHA-256) in the gallery's order."""
-    # The photo's own time when the camera told it: what people sort their folders by.
-    mtime = "extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint"
-    if size == "original":
-        source, columns = "photos p", "p.file_size, p.crc32, {mtime}, p.s3_key, p.etag, p.sha256"
-    else:
-        source = "photos p JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'"
-        columns = "r.file_size, r.crc32, {mtime}, r.s3_key, r.etag, r.sha256"
-    [[listed]] = connection.run(
-        f"SELECT coalesce(json_agg(json_build_array(p.filename, {columns.format(mtime=mtime)})"
-        f" ORDER BY p.position, p.id), '[]')::text FROM {source}"
-        " WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL",
-        gallery=gallery_id,
-    )
+    [[listed]] = connection.run(_ORIGINALS if size == "original" else _WEB, gallery=gallery_id)
     rows: list[Row] = json.loads(listed)
     return rows

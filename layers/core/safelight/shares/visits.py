@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from safelight.db.driver import Connection
+from pg8000.native import Connection
+
 from safelight.errors import Forbidden, NotFound, PasswordRequired
 from safelight.pages import decode_cursor, encode_cursor
 from safelight.photos import keys
@@ -80,22 +81,23 @@ class Shown:
     large_key: str
 
 
+_LIVE = (
+    "SELECT l.id, l.gallery_id, g.title, g.description, l.password_hash, l.policy_version, l.expires_at,"
+    "       l.download, l.max_downloads"
+    " FROM share_links l JOIN galleries g ON g.id = l.gallery_id JOIN users u ON u.id = g.owner_id"
+    " WHERE l.revoked_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > now())"
+    "   AND g.deleted_at IS NULL AND u.is_active AND "
+)
+_BY_ID = _LIVE + "l.id = cast(:reference as uuid)"
+_BY_SLUG = _LIVE + "l.slug = cast(:reference as citext)"
+
+
 def find(connection: Connection, reference: str) -> Share:
     """The live link of this id or slug. Raises NotFound."""
     try:
-        condition, value = "l.id = cast(:value as uuid)", str(uuid.UUID(reference))
+        rows = connection.run(_BY_ID, reference=str(uuid.UUID(reference)))
     except ValueError:
-        condition, value = "l.slug = cast(:value as citext)", reference
-    if "\0" in value:
-        raise NotFound
-    rows = connection.run(
-        "SELECT l.id, l.gallery_id, g.title, g.description, l.password_hash, l.policy_version, l.expires_at,"
-        "       l.download, l.max_downloads"
-        " FROM share_links l JOIN galleries g ON g.id = l.gallery_id JOIN users u ON u.id = g.owner_id"
-        f" WHERE {condition} AND l.revoked_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > now())"
-        "   AND g.deleted_at IS NULL AND u.is_active",
-        value=value,
-    )
+        rows = connection.run(_BY_SLUG, reference=reference) if "\0" not in reference else []
     if not rows:
         raise NotFound
     return Share(*rows[0])
@@ -140,7 +142,8 @@ def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
     )
     if not rows:
         raise NotFound
-    return Shown(*rows[0], keys.rendition(share.gallery_id, photo_id, "large"))
+    [[found, filename, content_type, original_key]] = rows
+    return Shown(found, filename, content_type, original_key, keys.rendition(share.gallery_id, photo_id, "large"))
 
 
 def full_url(signer: Signer, share: Share, shown: Shown) -> str:

@@ -1,0 +1,120 @@
+"""Who may call, as types: each alias loads, authorises and answers 401 or 404 once for every route that names it."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy.orm import Session
+
+from safelight import clock, storage
+from safelight.accounts import service as accounts
+from safelight.accounts.sessions import Client
+from safelight.config import Settings, settings
+from safelight.db.engine import transaction
+from safelight.errors import Unauthorized
+from safelight.galleries import service as galleries
+from safelight.models import Gallery, Photo, User
+from safelight.pages import DEFAULT_LIMIT, MAX_LIMIT
+from safelight.photos import service as photos
+from safelight.queue import Queue
+from safelight.security.tokens import read_access_token
+from safelight.shares import service as shares
+from safelight.shares.queries import Counted
+from safelight.storage.light import LightStore
+from safelight.storage.signer import Signer
+from safelight.telemetry import note
+
+_bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
+
+
+def get_session() -> Iterator[Session]:
+    """The request's transaction."""
+    with transaction() as session:
+        yield session
+
+
+# FastAPI's default scope would commit after the answer has left: a failing commit must never be a 201.
+DbSession = Annotated[Session, Depends(get_session, scope="function")]
+Now = Annotated[dt.datetime, Depends(clock.now)]
+Config = Annotated[Settings, Depends(settings)]
+PublicSigner = Annotated[Signer, Depends(storage.signer)]
+Store = Annotated[LightStore, Depends(storage.light_store)]
+
+
+def get_queue(config: Config) -> Queue:
+    """Wake-ups leave through the bucket on AWS; beside another store the worker watches the table itself."""
+    return Queue(storage.light_store() if config.s3_endpoint is None else None)
+
+
+JobQueue = Annotated[Queue, Depends(get_queue)]
+
+
+def get_client(request: Request) -> Client:
+    """The caller's address as the platform saw it; a forwarded header proves nothing."""
+    return Client(user_agent=request.headers.get("user-agent"), ip=request.client.host if request.client else None)
+
+
+CallingClient = Annotated[Client, Depends(get_client)]
+
+
+def get_user(session: DbSession, config: Config, token: Annotated[str | None, Depends(_bearer)]) -> User:
+    """The photographer who calls."""
+    if not token:
+        raise Unauthorized
+    user = accounts.get_active(session, read_access_token(token, config.jwt_secret.get_secret_value()))
+    note(user_id=user.id)
+    return user
+
+
+CurrentUser = Annotated[User, Depends(get_user)]
+
+
+def get_admin(user: CurrentUser) -> User:
+    """An administrator; for everybody else the route is not there."""
+    if not user.is_admin:
+        from safelight.errors import Forbidden
+
+        raise Forbidden("Only an administrator may see this")
+    return user
+
+
+Admin = Annotated[User, Depends(get_admin)]
+
+
+def get_gallery(session: DbSession, user: CurrentUser, gallery_id: uuid.UUID) -> Gallery:
+    """The caller's gallery of the path."""
+    return galleries.get_owned(session, user.id, gallery_id)
+
+
+def get_photo(session: DbSession, user: CurrentUser, photo_id: uuid.UUID) -> Photo:
+    """The caller's photo of the path."""
+    photo = photos.get_owned(session, user.id, photo_id)
+    note(gallery_id=photo.gallery_id)
+    return photo
+
+
+def get_locked_photo(session: DbSession, user: CurrentUser, photo_id: uuid.UUID) -> Photo:
+    """The caller's photo, locked until the request's transaction ends."""
+    photo = photos.get_owned(session, user.id, photo_id, lock=True)
+    note(gallery_id=photo.gallery_id)
+    return photo
+
+
+def get_share(session: DbSession, user: CurrentUser, share_id: uuid.UUID) -> Counted:
+    """The caller's share link of the path, with its counters."""
+    counted = shares.get_owned(session, user.id, share_id)
+    note(gallery_id=counted[0].gallery_id)
+    return counted
+
+
+OwnGallery = Annotated[Gallery, Depends(get_gallery)]
+OwnPhoto = Annotated[Photo, Depends(get_photo)]
+OwnLockedPhoto = Annotated[Photo, Depends(get_locked_photo)]
+OwnShare = Annotated[Counted, Depends(get_share)]
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most")]
+Cursor = Annotated[str | None, Query(max_length=300, description="`next_cursor` of the page before")]
+PAGE = DEFAULT_LIMIT

@@ -1,0 +1,80 @@
+"""One line per request, a correlation id on every line, and a decent answer to a defect."""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from safelight.telemetry import log_context
+from safelight.web.problems import unexpected
+
+log = logging.getLogger(__name__)
+
+_CORRELATION = re.compile(r"[A-Za-z0-9-]{8,64}")
+# Named in the path, so known before anything is looked up.
+_IDENTIFIERS = ("share_id", "gallery_id", "photo_id")
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class Observe:
+    """Outermost middleware. Only the path's pattern is logged, never the path: an address can hold a secret."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+        correlation_id = _correlation_id(scope)
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *SECURITY_HEADERS,
+                    (b"x-request-id", correlation_id.encode()),
+                ]
+            await send(message)
+
+        with log_context(correlation_id=correlation_id) as context:
+            try:
+                await self._app(scope, receive, observed)
+            except Exception:
+                log.exception("request failed")
+                if status:
+                    raise  # half an answer is out: only a broken connection tells the truth now
+                await unexpected()(scope, receive, observed)
+            finally:
+                _identify(scope, context)
+                route = getattr(scope.get("route"), "path", None)
+                taken = round((time.perf_counter() - started) * 1000, 1)
+                log.info(
+                    "request",
+                    extra={"method": scope["method"], "route": route, "status": status, "duration_ms": taken},
+                )
+
+
+def _correlation_id(scope: Scope) -> str:
+    event = scope.get("aws.event") or {}
+    given = (event.get("requestContext") or {}).get("requestId", "")
+    if not given:
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+    return given if _CORRELATION.fullmatch(given) else str(uuid.uuid4())
+
+
+def _identify(scope: Scope, context: dict[str, object]) -> None:
+    for name in _IDENTIFIERS:
+        value = (scope.get("path_params") or {}).get(name)
+        if value is not None:
+            context.setdefault(name, str(value)[:64])

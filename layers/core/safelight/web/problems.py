@@ -1,0 +1,79 @@
+"""Errors as RFC 9457 problem details, in one place."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from safelight import errors
+from safelight.errors import SafelightError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[SafelightError], int] = {
+    errors.NotFound: 404,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.Conflict: 409,
+    errors.Invalid: 422,
+    errors.TooLarge: 413,
+    errors.UnsupportedType: 415,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+}
+
+_TITLES = {404: (errors.NotFound.code, errors.NotFound.title), 405: ("method_not_allowed", "This is not done here")}
+
+
+def problem(
+    status: int, code: str, title: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
+) -> JSONResponse:
+    """A problem document. It says nothing about the request, so that foreign and missing read the same."""
+    body = {"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail, **members}
+    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
+
+
+def unexpected() -> JSONResponse:
+    """What is told of a defect: nothing but that it happened."""
+    return problem(500, "error", SafelightError.title, "It was noted. Please try again in a moment.")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem."""
+    app.add_exception_handler(SafelightError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _expected(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SafelightError)
+    # An error follows its nearest base that has a status; one without is a defect of ours.
+    status = next((STATUS[base] for base in type(error).__mro__ if base in STATUS), None)
+    if status is None:
+        raise error
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return problem(status, error.code, error.title, error.detail, headers=headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # The offending input stays out: it may be a password.
+    found = [
+        {"field": ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]), "message": one["msg"]}
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['field']}: {one['message']}" for one in found)
+    return problem(422, errors.Invalid.code, errors.Invalid.title, detail, errors=found)
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code, title = _TITLES.get(error.status_code, ("http_error", str(error.detail)))
+    return problem(error.status_code, code, title, title, headers=dict(error.headers or {}))

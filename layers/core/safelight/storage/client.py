@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def make_client(region: str, endpoint: str | None, credentials: Credentials) -> "S3Client":
-    """An S3 client with short time-outs and three attempts; by path with `endpoint`, else AWS's regional virtual host.
+def make_client(region: str, endpoint: str | None, credentials: Credentials, *, timeout: float = 20) -> "S3Client":
+    """An S3 client with three attempts, each giving up after `timeout` seconds without a byte.
 
+    By path with `endpoint`, else by AWS's regional virtual host; variables such as AWS_ENDPOINT_URL are not heeded.
     Checksums only where an operation requires one: the trailing ones that botocore adds by default are not
     understood by every compatible store.
     """
@@ -23,11 +24,12 @@ def make_client(region: str, endpoint: str | None, credentials: Credentials) -> 
         aws_session_token=credentials.session_token,
         region_name=region,
     )
-    config = Config(
+    config = Config(  # type: ignore[call-arg]  # the stubs lack ignore_configured_endpoint_urls
         signature_version="s3v4",
         connect_timeout=3,
-        read_timeout=20,
+        read_timeout=timeout,
         retries={"mode": "standard", "total_max_attempts": 3},
+        ignore_configured_endpoint_urls=True,
         max_pool_connections=32,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

@@ -3,33 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore import exceptions as boto
 
-from safelight.errors import ObjectChanged, ObjectMissing, ObjectTruncated, StorageUnavailable
+from safelight.errors import ObjectChanged, ObjectMissing, StorageUnavailable
 
 _MISSING = frozenset({"NoSuchKey", "404"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
 _BUSY = frozenset(
-    {
-        "500",
-        "502",
-        "503",
-        "504",
-        "InternalError",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServiceUnavailable",
-        "SlowDown",
-        "Throttling",
-        "TooManyRequests",
-    }
+    {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling", "TooManyRequests"}
+)
+_BUSY_STATUS = frozenset({429, 500, 502, 503, 504})  # not 501: a store that lacks an operation will lack it tomorrow
+_UNREACHABLE = (
+    boto.ConnectionError,
+    boto.ConnectionClosedError,
+    boto.IncompleteReadError,
+    boto.ReadTimeoutError,
+    boto.ResponseStreamingError,
 )
 
 
@@ -37,22 +26,20 @@ _BUSY = frozenset(
 def translated(key: str) -> Iterator[None]:
     """Turn a vendor error about `key` into one of ours.
 
-    ObjectMissing, ObjectChanged (a failed precondition), ObjectTruncated (the body ended early) and
-    StorageUnavailable (busy, broken or not reachable); what is none of these is re-raised as it is.
+    ObjectMissing, ObjectChanged (a failed precondition), and StorageUnavailable: busy, broken, not reachable, or gone
+    in the middle of a body. What is none of these is re-raised as it is.
     """
     try:
         yield
-    except ClientError as error:
+    except boto.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _MISSING:
             raise ObjectMissing(key) from error
         if code in _CHANGED:
             raise ObjectChanged(key) from error
-        if code in _BUSY or status >= 500:
+        if code in _BUSY or status in _BUSY_STATUS:
             raise StorageUnavailable from error
         raise
-    except IncompleteReadError as error:
-        raise ObjectTruncated(key) from error
-    except (BotoConnectionError, ConnectionClosedError, HTTPClientError, ResponseStreamingError) as error:
+    except _UNREACHABLE as error:
         raise StorageUnavailable from error

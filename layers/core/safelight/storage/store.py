@@ -1,5 +1,6 @@
 """The bucket, over boto3."""
 
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import batched
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from safelight.errors import ObjectChanged, ObjectMissing
 from safelight.storage.failures import translated
 from safelight.storage.objects import DEFAULT_TYPE, ObjectInfo
+from safelight.storage.signer import crc32_field
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,7 +45,7 @@ class Storage:
     def read(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> tuple[bytes, ObjectInfo]:
         """The object's bytes, or the first `limit` of them; its `size` in the facts is always that of the whole.
 
-        Raises ObjectMissing, ObjectChanged when the ETag is not `if_match`, ObjectTruncated when the body ends early.
+        Raises ObjectMissing, and ObjectChanged when the ETag is not `if_match`.
         """
         condition: _Condition = {} if if_match is None else {"IfMatch": if_match}
         with translated(key):
@@ -57,9 +59,12 @@ class Storage:
         return data, _info(key, answer)
 
     def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo:
-        """Put a whole object, replacing what was there."""
+        """Put a whole object, replacing what was there; the store refuses bytes that changed on the way."""
+        checksum = crc32_field(zlib.crc32(data))
         with translated(key):
-            answer = self._client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
+            answer = self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, ChecksumCRC32=checksum
+            )
         return ObjectInfo(key, len(data), answer["ETag"], content_type, datetime.now(UTC))
 
     def copy(self, src: str, dst: str, *, if_match: str, content_type: str) -> ObjectInfo:
@@ -79,7 +84,8 @@ class Storage:
         info = self.head(dst)
         if info is None:
             raise ObjectMissing(dst)
-        if info.etag != answer["CopyObjectResult"]["ETag"]:
+        # Some stores leave the quotes out in this one answer.
+        if info.etag.strip('"') != answer["CopyObjectResult"]["ETag"].strip('"'):
             raise ObjectChanged(dst)
         return info
 

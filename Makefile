@@ -57,7 +57,7 @@ lock: venv ## Resolve requirements/*.in again into hashed requirements/*.txt
 	@for name in dev core imaging tools; do \
 		constraint=; case $$name in core|imaging) constraint="--constraint dev.txt";; esac; \
 		(cd requirements && $(abspath $(UV)) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
-			--no-emit-index-url --custom-compile-command "make lock" $$constraint $$name.in --output-file $$name.txt) \
+			--no-emit-index-url --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse --custom-compile-command "make lock" $$constraint $$name.in --output-file $$name.txt) \
 		|| exit 1; done
 
 venv:

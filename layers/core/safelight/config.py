@@ -26,6 +26,8 @@ class Settings(BaseModel):
     base_url: str = "http://127.0.0.1:8000"
 
     database_url: SecretStr
+    # Serverless processes serve one request at a time; the local gateway serves many and asks for more.
+    database_pool: int = Field(default=1, ge=1, le=50)
     jwt_secret: SecretStr
 
     bucket: str

@@ -13,17 +13,17 @@ from safelight.errors import StorageUnavailable
 log = logging.getLogger(__name__)
 
 
-class Puts(Protocol):
+class Writes(Protocol):
     """The part of a store that a wake-up needs."""
 
-    def put(self, key: str, data: bytes) -> None:
-        """Write a small object. Raises StorageUnavailable."""
+    def write(self, key: str, data: bytes, content_type: str) -> object:
+        """Put a small object. Raises StorageUnavailable."""
 
 
 class Queue:
     """Wakes workers through `store`, or nobody when there is none."""
 
-    def __init__(self, store: Puts | None = None) -> None:
+    def __init__(self, store: Writes | None = None) -> None:
         self._store = store
 
     def wake(self, kind: str, job_id: uuid.UUID) -> None:
@@ -31,7 +31,7 @@ class Queue:
         if self._store is None:
             return
         try:
-            self._store.put(wake_key(kind, job_id), b"")
+            self._store.write(wake_key(kind, job_id), b"", "application/octet-stream")
         except StorageUnavailable:
             log.warning("wake-up not sent", extra={"job_id": str(job_id), "kind": kind})
 

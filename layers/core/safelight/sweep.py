@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from safelight import storage
 from safelight.clock import now
+from safelight.config import settings
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
@@ -130,3 +132,9 @@ def _id(key: str) -> uuid.UUID | None:
         return uuid.UUID(key.removeprefix("incoming/"))
     except ValueError:
         return None
+
+
+def run() -> Swept:
+    """One sweep over the configured bucket and database."""
+    wakes = storage.light_store() if settings().s3_endpoint is None else None
+    return sweep(storage.storage(), Queue(wakes))

@@ -1,9 +1,7 @@
 """SQL straight through pg8000, for the visitor's path: importing SQLAlchemy would double its cold start."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
@@ -12,53 +10,76 @@ from safelight.config import settings
 from safelight.db.connect import Target, arguments
 from safelight.errors import Unavailable
 
-type Row = Sequence[Any]
+_LOST = (InterfaceError, OSError)
 
-_local = threading.local()
-
-
-def _open() -> Connection:
-    try:
-        return Connection(**arguments(Target.parse(settings().database_url.get_secret_value())))
-    except (InterfaceError, OSError) as error:
-        raise Unavailable(retry_after=2) from error
-
-
-def _alive(connection: Connection) -> bool:
-    try:
-        connection.run("SELECT 1")
-    except (DatabaseError, InterfaceError, OSError):
-        return False
-    return True
+# Connections nobody uses, with the URL they lead to; the last one put back is the first one taken, so that the others
+# stay idle and can be closed by the server. List operations are atomic, so threads need no lock.
+_idle: list[tuple[str, Connection]] = []
 
 
 @contextmanager
 def connection() -> Iterator[Connection]:
-    """This thread's connection inside one transaction: committed at the end, rolled back and dropped on an error.
+    """A connection of one's own inside one transaction: committed at the end, rolled back and closed on an error.
 
-    Raises Unavailable when Postgres cannot be reached.
+    An error that says `keeps_changes` is an answer and commits. Raises Unavailable when Postgres cannot be reached.
     """
     url = settings().database_url.get_secret_value()
-    held: Connection | None = getattr(_local, "connection", None)
-    if held is None or getattr(_local, "url", None) != url or not _alive(held):
-        close()
-        held = _open()
-        _local.connection, _local.url = held, url
+    held = _take(url)
     try:
-        held.run("BEGIN")
         yield held
         held.run("COMMIT")
-    except Exception:
-        close()
+    except Exception as error:
+        with suppress(DatabaseError, *_LOST):
+            held.run("ROLLBACK")
+            _put_back(url, held)
+            held = None
+        if isinstance(error, _LOST):
+            raise Unavailable(retry_after=2) from error
         raise
+    else:
+        _put_back(url, held)
+        held = None
+    finally:
+        if held is not None:
+            _close(held)
 
 
 def close() -> None:
-    """Drop this thread's connection."""
-    held: Connection | None = getattr(_local, "connection", None)
-    _local.connection = None
-    if held is not None:
-        try:
-            held.close()
-        except (InterfaceError, OSError):
-            return  # the other end is gone already
+    """Close what is idle."""
+    while _idle:
+        _close(_idle.pop()[1])
+
+
+def _take(url: str) -> Connection:
+    while _idle:
+        led_to, candidate = _idle.pop()
+        # A function that thaws may hold a connection that died while it was frozen.
+        if led_to == url and _began(candidate):
+            return candidate
+        _close(candidate)
+    try:
+        opened = Connection(**arguments(Target.parse(url)))
+    except (DatabaseError, *_LOST) as error:
+        raise Unavailable(retry_after=2) from error
+    opened.run("BEGIN")
+    return opened
+
+
+def _began(candidate: Connection) -> bool:
+    try:
+        candidate.run("BEGIN")
+    except (DatabaseError, *_LOST):
+        return False
+    return True
+
+
+def _put_back(url: str, held: Connection) -> None:
+    if len(_idle) < settings().database_pool:
+        _idle.append((url, held))
+    else:
+        _close(held)
+
+
+def _close(held: Connection) -> None:
+    with suppress(*_LOST):
+        held.close()

@@ -15,8 +15,8 @@ from safelight.db.connect import Target, arguments
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
-    """The process's engine. Serverless processes handle one request at a time, so one connection is all they need."""
-    return make_engine(settings().database_url.get_secret_value(), pool_size=1)
+    """The process's engine."""
+    return make_engine(settings().database_url.get_secret_value(), pool_size=settings().database_pool)
 
 
 def make_engine(url: str, *, pool_size: int) -> Engine:

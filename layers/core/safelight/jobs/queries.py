@@ -76,3 +76,10 @@ def delete_finished(session: Session, older_than: dt.timedelta) -> None:
     session.execute(
         Job.__table__.delete().where(Job.status == "completed", Job.finished_at < func.now() - older_than)  # type: ignore[attr-defined]  # declared as FromClause, is a Table
     )
+
+
+def oldest_due_seconds(session: Session) -> float:
+    """Seconds since the oldest queued job became due; 0 with none."""
+    oldest = select(func.min(Job.run_after)).where(Job.status == "queued", Job.run_after <= func.now())
+    waited = select(func.extract("epoch", func.now() - oldest.scalar_subquery()))
+    return float(session.scalar(waited) or 0)

@@ -109,3 +109,13 @@ def retry(session: Session, held: Claim, reason: str) -> None:
 def _change(session: Session, held: Claim, **values: Any) -> None:
     if not queries.update_held(session, held.job_id, held.fencing, **values):
         raise LeaseLost
+
+
+def counts(session: Session) -> dict[tuple[str, str], int]:
+    """How many jobs stand in each (kind, status)."""
+    return queries.counts(session)
+
+
+def oldest_due_seconds(session: Session) -> float:
+    """How long the oldest job that could start has been waiting, in seconds."""
+    return queries.oldest_due_seconds(session)

@@ -65,3 +65,8 @@ def rendition_url(signer: Signer, photo: Photo, name: str) -> str:
         sign = signer.get_urls(URL_SECONDS, disposition=attachment(photo.filename), content_type=photo.content_type)
         return sign(photo.s3_key)
     return signer.get_urls(URL_SECONDS)(keys.rendition(photo.gallery_id, photo.id, name))
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many photos stand in each status."""
+    return queries.counts(session)

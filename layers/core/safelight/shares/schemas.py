@@ -75,7 +75,3 @@ class ShareStats(BaseModel):
     single_downloads: int
     zip_downloads: int
     days: list[ShareDay]
-
-
-class UnlockRequest(Body):
-    password: Annotated[str, Field(min_length=1, max_length=1024)]

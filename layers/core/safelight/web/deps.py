@@ -14,7 +14,7 @@ from safelight.accounts import service as accounts
 from safelight.accounts.sessions import Client
 from safelight.config import Settings, settings
 from safelight.db.engine import transaction
-from safelight.errors import Unauthorized
+from safelight.errors import Forbidden, Unauthorized
 from safelight.galleries import service as galleries
 from safelight.models import Gallery, Photo, User
 from safelight.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -73,10 +73,8 @@ CurrentUser = Annotated[User, Depends(get_user)]
 
 
 def get_admin(user: CurrentUser) -> User:
-    """An administrator; for everybody else the route is not there."""
+    """An administrator."""
     if not user.is_admin:
-        from safelight.errors import Forbidden
-
         raise Forbidden("Only an administrator may see this")
     return user
 

@@ -3,17 +3,21 @@
 import datetime as dt
 import gzip
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pg8000.native import Connection
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from safelight import clock, storage
 from safelight.config import Settings, settings
 from safelight.db import driver
+from safelight.errors import Unauthorized
+from safelight.security.grants import LIFETIME, make_grant
 from safelight.shares import visits
 from safelight.shares.visits import Share, Visitor
 from safelight.storage.signer import Signer
@@ -75,3 +79,38 @@ def json_response(request: Request, body: dict[str, Any]) -> Response:
         content = gzip.compress(content, 1, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(content, headers=headers, media_type="application/json")
+
+
+class UnlockBody(BaseModel):
+    """The password of a locked link."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def unlocked(visit: Visit, body: UnlockBody, response: Response) -> None:
+    """Give the visitor the link's grant. Raises Unauthorized for a wrong password; nothing to do for an open link."""
+    share = visit.share
+    if share.password_hash is None:
+        return
+    # Only here: the path that merely looks at photos need not load bcrypt.
+    from safelight.security.passwords import verify_password
+
+    if not verify_password(unicodedata.normalize("NFC", body.password), share.password_hash):
+        raise WrongPassword
+    secure = settings().base_url.startswith("https:")
+    response.set_cookie(
+        grant_cookie(share),
+        make_grant(share.id, share.policy_version, visit.secret, visit.now),
+        max_age=int(LIFETIME.total_seconds()),
+        path="/s/",
+        httponly=True,
+        secure=secure,
+        samesite="lax",  # the link is followed from an e-mail or a chat; strict would ask for the password again
+    )
+
+
+class WrongPassword(Unauthorized):
+    code = "wrong_password"
+    title = "This is not the gallery's password"

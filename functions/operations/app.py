@@ -1,0 +1,43 @@
+"""/health, /metrics and the API's documentation."""
+
+from fastapi import Response
+from fastapi.responses import HTMLResponse
+
+from safelight.web import docs, health, metrics
+from safelight.web.app import create_app, lambda_handler
+from safelight.web.deps import Admin, DbSession
+
+app = create_app("operations")
+
+
+@app.get("/health")
+def get_health(response: Response) -> health.Health:
+    """Whether the service can do its work."""
+    return health.check(response)
+
+
+@app.get("/metrics")
+def get_metrics(_admin: Admin, session: DbSession) -> Response:
+    """Gauges for Prometheus; administrators only."""
+    return Response(metrics.render(session), media_type=metrics.MEDIA_TYPE)
+
+
+@app.get("/openapi.json", include_in_schema=False)
+def get_openapi() -> Response:
+    """The whole API's OpenAPI document."""
+    return Response(docs.openapi(), media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
+
+
+@app.get("/docs", include_in_schema=False)
+def get_docs() -> HTMLResponse:
+    """The API to read and to try."""
+    return docs.page()
+
+
+@app.get("/docs/{asset}", include_in_schema=False)
+def get_docs_asset(asset: str) -> Response:
+    """A script or style of that page."""
+    return docs.asset(asset)
+
+
+handler = lambda_handler(app)

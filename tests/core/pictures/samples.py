@@ -7,10 +7,12 @@ import zlib
 from typing import Any
 
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
 
 CANARIES = (b"SERIAL-4711-BODY", b"SERIAL-0815-LENS", b"OWNER-CANARY", b"XMP-CANARY", b"COMMENT-CANARY", b"IPTC-CANARY")
 # Degrees, minutes, seconds of a position, as EXIF writes them; odd enough to be found again bytewise.
 LATITUDE = ((48, 1), (12, 1), (30_187, 1009))
+_POSITION = tuple(IFDRational(*part) for part in LATITUDE)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -53,14 +55,15 @@ def exif(**extra: object) -> Image.Exif:
     block[0x013B], block[0x8298] = "OWNER-CANARY", "OWNER-CANARY"
     block[0x0112] = int(str(extra.get("orientation", 1)))
     details = block.get_ifd(0x8769)
-    details[0x829A], details[0x829D], details[0x8827], details[0x920A] = (1, 250), (28, 10), 400, (85, 1)
+    details[0x829A], details[0x829D] = IFDRational(1, 250), IFDRational(28, 10)
+    details[0x8827], details[0x920A] = 400, IFDRational(85, 1)
     details[0x9003], details[0x9291] = str(extra.get("taken", "2026:06:21 18:45:12")), "25"
     details[0xA430], details[0xA431], details[0xA435] = "OWNER-CANARY", "SERIAL-4711-BODY", "SERIAL-0815-LENS"
     details[0xA433], details[0xA434] = "Canon", "RF85mm F1.2 L USM"
     if offset := extra.get("offset"):
         details[0x9011] = str(offset)
     position = block.get_ifd(0x8825)
-    position[1], position[2], position[3], position[4] = "N", LATITUDE, "E", LATITUDE
+    position[1], position[2], position[3], position[4] = "N", _POSITION, "E", _POSITION
     return block
 
 
@@ -90,16 +93,24 @@ def png(width: int, height: int, body: bytes = b"", *, depth: int = 8, colour: i
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-def png_bomb(width: int, height: int) -> bytes:
-    """A PNG of a few kilobytes that unpacks to `width * height * 8` bytes: 16-bit RGBA, all zeros."""
+def png_bomb(width: int, height: int, *, interlaced: bool = False) -> bytes:
+    """A small PNG that unpacks to `width * height * 8` bytes: 16-bit RGBA, every pixel transparent black."""
     squeeze = zlib.compressobj(9)
-    rows = [squeeze.compress(bytes(1 + width * 8)) for _ in range(height)]
-    return png(width, height, b"".join(rows) + squeeze.flush(), depth=16, colour=6)
+    row = bytes(1 + width * 8)
+    block = squeeze.compress(row) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    head, again = block[:2], block[2:]
+    # The checksum of n zeros: Adler-32's lower half stays 1, the upper one is n.
+    check = (len(row) * height % 65_521) << 16 | 1
+    data = png(width, height, head + again * height + b"\x03\0" + struct.pack(">I", check), depth=16, colour=6)
+    if not interlaced:
+        return data
+    header = data[16:28] + b"\x01"
+    return data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:]
 
 
 def many_scans(width: int, height: int, copies: int) -> bytes:
     """A progressive JPEG whose last pass over the picture comes `copies` times more."""
-    data = encode(Image.new("RGB", (width, height), "teal"), "JPEG", progressive=True, quality=95)
+    data = encode(Image.new("RGB", (width, height), "teal"), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * copies + b"\xff\xd9"
 

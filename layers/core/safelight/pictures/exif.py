@@ -65,11 +65,16 @@ def _taken_at(tags: _Tags) -> datetime | None:
     text = tags.get(_TAKEN)
     if not isinstance(text, str):
         return None
+    digits = re.match(r"\s*(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)", text, re.ASCII)
+    if digits is None:
+        return None
     try:
-        taken = datetime.strptime(text.strip(" \0")[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=_offset(tags) or UTC)
+        # Not strptime, which loads a module at its first call: in a sealed process there are none to be had.
+        year, month, day, hour, minute, second = map(int, digits.groups())
+        taken = datetime(year, month, day, hour, minute, second, tzinfo=_offset(tags) or UTC)
         fraction = tags.get(_SUBSECOND)
-        if isinstance(fraction, str) and (digits := re.match(r"\d{1,6}", fraction.strip(" \0"))):
-            taken = taken.replace(microsecond=int(digits[0].ljust(6, "0")))
+        if isinstance(fraction, str) and (part := re.match(r"\d{1,6}", fraction, re.ASCII)):
+            taken = taken.replace(microsecond=int(part[0].ljust(6, "0")))
         taken.astimezone(UTC)  # the year 1 with a positive offset has no UTC form, and no column could hold it
     except (ValueError, OverflowError):
         return None

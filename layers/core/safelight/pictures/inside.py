@@ -1,6 +1,7 @@
 """The child's side of `child`: take the limits on, load the libraries, seal the process, then look at the file."""
 
 import os
+import signal
 import sys
 
 from . import confine, wire
@@ -8,6 +9,8 @@ from . import confine, wire
 
 def main(memory: int, cpu_seconds: int) -> None:
     """Answer on stdout for the picture on stdin. An exit before `wire.READY` is written is not the picture's fault."""
+    # Asked to stop, it stops at once: Python would wait for the decoder to come back first.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     confine.limit(memory=memory, cpu_seconds=cpu_seconds)
     # thumbhash would load Pillow, a second set of decoders, wherever it happens to be installed.
     sys.modules["PIL"] = None  # type: ignore[assignment]  # the documented way to make an import fail

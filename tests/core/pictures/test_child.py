@@ -1,0 +1,292 @@
+"""The process wall: real children, killed, hung, starved and fed with hostile files."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from safelight.pictures import child, confine, wire
+from safelight.pictures.child import Limits
+from safelight.pictures.errors import PicturesUnavailable, UnreadablePicture
+from safelight.pictures.render import render
+from tests.core.pictures.samples import encode, exif, jpeg, png_bomb, scene
+
+
+def children() -> list[psutil.Process]:
+    """The picture processes of this test process."""
+    found = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "safelight.pictures.inside" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def with_each_child(act: Callable[[psutil.Process], None], work: Callable[[], object]) -> tuple[int, BaseException]:
+    """How many children of `work` were acted upon once they had begun on the picture, and how `work` failed."""
+    done = threading.Event()
+    hit: set[int] = set()
+
+    def watch() -> None:
+        while not done.is_set():
+            for process in children():
+                with contextlib.suppress(psutil.Error):
+                    if process.pid not in hit and process.cpu_times().user > 0.3:
+                        hit.add(process.pid)
+                        act(process)
+            time.sleep(0.01)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with pytest.raises((UnreadablePicture, PicturesUnavailable)) as caught:
+            work()
+    finally:
+        done.set()
+        watcher.join()
+    assert not children(), "no child outlives its picture"
+    return len(hit), caught.value
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    """A file that takes seconds to open: 2 MB that unpack to 1.6 GB."""
+    return png_bomb(20_000, 9_990)
+
+
+def test_the_same_as_without_the_wall() -> None:
+    data = encode(scene(500, 300), exif=exif(offset="+02:00", orientation=6))
+    assert child.render(data, "image/jpeg") == render(data)
+
+
+def test_a_refusal_comes_through_the_wall() -> None:
+    data = jpeg(700, 500)
+    with pytest.raises(UnreadablePicture, match="damaged or was not copied completely"):
+        child.render(data[: len(data) // 2])
+    with pytest.raises(UnreadablePicture, match="sent as PNG but it is a JPEG"):
+        child.render(data, "image/png")
+
+
+def test_a_child_killed_twice_is_the_pictures_end(slow: bytes) -> None:
+    hits, error = with_each_child(lambda process: process.kill(), lambda: child.render(slow))
+    assert hits == 2
+    assert isinstance(error, UnreadablePicture)
+    assert "had to stop" in error.reason
+
+
+def test_a_child_killed_once_is_started_again() -> None:
+    data = jpeg(4000, 3000)
+    hit: list[int] = []
+
+    def kill_first() -> None:
+        until = time.monotonic() + 10
+        while not hit and time.monotonic() < until:
+            for process in children():
+                process.kill()
+                hit.append(process.pid)
+
+    killer = threading.Thread(target=kill_first)
+    killer.start()
+    made = child.render(data)
+    killer.join()
+    assert len(hit) == 1
+    assert made.width == 4000
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+def test_a_crash_is_the_pictures_fault(slow: bytes, number: signal.Signals) -> None:
+    hits, error = with_each_child(lambda process: process.send_signal(number), lambda: child.render(slow))
+    assert hits == 1
+    assert isinstance(error, UnreadablePicture)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_being_asked_to_stop_is_not(slow: bytes, number: signal.Signals) -> None:
+    hits, error = with_each_child(lambda process: process.send_signal(number), lambda: child.render(slow))
+    assert hits == 1
+    assert isinstance(error, PicturesUnavailable)
+
+
+def test_a_hung_child_is_ended_by_the_clock(slow: bytes) -> None:
+    start = time.monotonic()
+    limits = Limits(wall_seconds=1.5)
+    hits, error = with_each_child(lambda process: process.suspend(), lambda: child.render(slow, limits=limits))
+    assert hits == 1
+    assert isinstance(error, UnreadablePicture)
+    assert "too long" in error.reason
+    assert time.monotonic() - start < 4
+
+
+def test_a_busy_child_is_ended_by_its_processor_time(slow: bytes) -> None:
+    with pytest.raises(UnreadablePicture, match="too long"):
+        child.render(slow, limits=Limits(cpu_seconds=1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: png_bomb(7000, 5000, interlaced=True),
+        lambda: encode(Image.new("RGB", (8000, 6000), "teal"), "JPEG", progressive=True, subsampling=0),
+        lambda: encode(Image.new("RGB", (8000, 6000), "teal"), "WEBP", lossless=True, method=0),
+    ],
+    ids=["png", "progressive", "webp"],
+)
+def test_over_its_memory(data: Callable[[], bytes]) -> None:
+    with pytest.raises(UnreadablePicture, match="memory"):
+        child.render(data(), limits=Limits(memory=230 * 1024**2))
+
+
+def test_a_bomb_within_the_cap_stays_small() -> None:
+    """36 megapixels of 16-bit RGBA, 288 MB unpacked, in a file of 300 KB: row by row, within the limit."""
+    data = png_bomb(9000, 4000)
+    assert len(data) < 400_000
+    made = child.render(data, "image/png", limits=Limits(memory=400 * 1024**2))
+    assert (made.width, made.height) == (9000, 4000)
+
+
+def test_a_machine_that_cannot_start_a_process_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with pytest.raises(PicturesUnavailable):
+        child.render(jpeg())
+
+
+def test_a_child_that_cannot_load_its_libraries_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation, or no memory even to start, fails no photo."""
+    with pytest.raises(PicturesUnavailable):
+        child.render(jpeg(), limits=Limits(memory=40 * 1024**2))
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parent)])
+    with pytest.raises(PicturesUnavailable):
+        child.render(jpeg())
+
+
+def test_no_secret_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DATABASE_URL", "JWT_SECRET", "PGPASSWORD"):
+        monkeypatch.setenv(name, "CANARY")
+    seen: dict[str, str] = {}
+    real = subprocess.Popen
+
+    def spy(*args: object, **options: object) -> object:
+        seen.update(options["env"])  # type: ignore[call-overload]  # handed on by keyword, see below
+        return real(*args, **options)  # type: ignore[call-overload]  # whatever it was
+
+    monkeypatch.setattr(subprocess, "Popen", spy)
+    child.render(jpeg())
+    assert seen["VIPS_BLOCK_UNTRUSTED"] == "1"
+    assert "CANARY" not in "".join(seen.values())
+    assert set(seen) <= set(confine.environment([])) | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+
+
+ATTEMPTS = {
+    "a file": "open('/etc/hostname')",
+    "the parent's secrets": "open(f'/proc/{os.getppid()}/environ')",
+    "a new file": "open('/tmp/safelight-should-not-exist', 'w')",
+    "a socket": "socket.socket()",
+    "a program": "os.execv('/bin/true', ['true'])",
+    "a signal to the parent": "os.kill(os.getppid(), 0)",
+}
+
+
+def test_a_sealed_process_reaches_nothing() -> None:
+    code = f"""
+import os, socket, sys, threading
+sys.path[:] = {sys.path!r}
+from safelight.pictures import confine
+ready, go, refused = threading.Event(), threading.Event(), []
+def attempt():
+    ready.set(); go.wait()
+    for name, code in {ATTEMPTS!r}.items():
+        try: eval(code)
+        except PermissionError: refused.append(name)
+early = threading.Thread(target=attempt); early.start(); ready.wait()
+confine.limit(memory=2**30, cpu_seconds=5)
+assert confine.seal()
+go.set(); early.join(); attempt()
+print(sorted(refused))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+    assert ran.stdout.strip() == str(sorted([*ATTEMPTS, *ATTEMPTS])), ran.stderr
+
+
+def test_a_child_does_not_outlive_a_killed_worker(slow: bytes, tmp_path: Path) -> None:
+    (tmp_path / "slow.jpg").write_bytes(slow)
+    code = f"""
+import sys, pathlib
+sys.path[:] = {sys.path!r}
+from safelight.pictures import child
+child.render(pathlib.Path({str(tmp_path / "slow.jpg")!r}).read_bytes())
+"""
+    with subprocess.Popen([sys.executable, "-c", code]) as worker:
+        until = time.monotonic() + 10
+        found: list[psutil.Process] = []
+        while not found and time.monotonic() < until:
+            found = [p for p in psutil.Process(worker.pid).children() if p.cpu_times().user > 0.3]
+            time.sleep(0.01)
+        worker.kill()
+        worker.wait()
+    assert found
+    gone, left = psutil.wait_procs(found, timeout=5)
+    assert not left
+    assert gone
+
+
+def test_an_answer_survives_the_pipe() -> None:
+    made = render(encode(scene(300, 200), exif=exif(offset="+02:00")))
+    assert wire.load(wire.READY + wire.dump(made), sha256=made.sha256, crc32=made.crc32) == made
+    assert wire.load(wire.READY + wire.dump("No."), sha256="", crc32=0) == "No."
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda raw: raw[: len(raw) // 2],
+        lambda raw: raw + b"x",
+        lambda raw: raw.replace(b'"width": 300', b'"width": "3"'),
+        lambda raw: raw.replace(b'"width": 300', b'"width": -30'),
+        lambda raw: raw.replace(b'"width": 300', b'"width": 1e9'),
+        lambda raw: raw.replace(b'["thumb"', b'["../th"'),
+        lambda raw: raw.replace(b'"iso": 400', b'"iso": NaN'),
+        lambda raw: raw.replace(b'"iso": 400', b'"gps": 400'),
+        lambda raw: raw.replace(b'"iso": 400', b'"iso": "4"'),
+        lambda raw: raw.replace(b'"iso": 400', b'"iso":true'),
+        lambda raw: raw.replace(b"+02:00", b"      "),
+        lambda raw: raw.replace(b'"format": "jpeg"', b'"format": "html"'),
+        lambda raw: raw.replace(b"\xff\xd8\xff", b"<h1"),
+        lambda raw: raw.replace(b"Canon EOS R5", b"Canon\\u0000EOS"),
+    ],
+)
+def test_a_forged_answer_is_garbage(forge: Callable[[bytes], bytes]) -> None:
+    made = render(encode(scene(300, 200), exif=exif(offset="+02:00")))
+    raw = wire.READY + wire.dump(made)
+    assert forge(raw) != raw
+    with pytest.raises(wire.Garbled):
+        wire.load(forge(raw), sha256=made.sha256, crc32=made.crc32)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"R", b"R" + bytes(8), b"R\xff\xff\xff\xff", b"R\0\0\0\x04[1, ", b"R\0\0\0\x02[]"]
+)
+def test_no_answer_is_garbage(raw: bytes) -> None:
+    with pytest.raises(wire.Garbled):
+        wire.load(raw, sha256="", crc32=0)
+
+
+def test_a_child_that_answers_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_BYTES", 1000)
+    with pytest.raises(UnreadablePicture):
+        child.render(jpeg(2000, 1500))
+    assert not children()
+
+
+def test_standard_files_are_closed_again() -> None:
+    before = psutil.Process().num_fds()
+    for _ in range(3):
+        child.render(jpeg(40, 30))
+    assert psutil.Process().num_fds() == before

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from safelight.archives.memory import Window
 from safelight.archives.plan import Entry
 
 
@@ -9,31 +10,20 @@ class Block:
     """Memory for bytes `start` to `stop` of an entry's object, filled from the front while it is read from the front.
 
     `prefix` are archive bytes that belong right before them; sharing the memory saves a write to the client.
+    The memory (`capacity` bytes of `window`) is taken when the store begins to deliver, and not while waiting.
     One task fills (`room`, `advance`, `begin`, `finish`), one reads (`began`, `take`).
     """
 
-    __slots__ = (
-        "_began",
-        "_done",
-        "_error",
-        "_filled",
-        "_memory",
-        "_prefix",
-        "_taken",
-        "_waiter",
-        "entry",
-        "start",
-        "stop",
-    )
-
-    def __init__(self, entry: Entry, start: int, stop: int, prefix: bytes = b"") -> None:
+    def __init__(self, entry: Entry, start: int, stop: int, prefix: bytes, window: Window, capacity: int) -> None:
         self.entry = entry
         self.start = start
         self.stop = stop
-        memory = bytearray(len(prefix) + stop - start)
-        memory[: len(prefix)] = prefix
-        self._memory = memoryview(memory)
-        self._prefix = len(prefix)
+        self.capacity = capacity
+        self._window = window
+        self._buffer: bytearray | None = None
+        self._memory = memoryview(b"")
+        self._prefix = prefix
+        self._size = len(prefix) + stop - start
         self._filled = len(prefix)
         self._taken = 0
         self._began = self._done = False
@@ -41,14 +31,9 @@ class Block:
         self._waiter: asyncio.Future[None] | None = None
 
     @property
-    def size(self) -> int:
-        """Bytes of memory held."""
-        return len(self._memory)
-
-    @property
     def position(self) -> int:
         """The object's byte that is needed next."""
-        return self.start + self._filled - self._prefix
+        return self.start + self._filled - len(self._prefix)
 
     def room(self) -> memoryview:
         """Where the next bytes go."""
@@ -60,8 +45,12 @@ class Block:
         self._wake()
 
     def begin(self) -> None:
-        """The store has agreed to deliver."""
-        self._began = True
+        """The store has agreed to deliver. Said again when a broken delivery goes on."""
+        if not self._began:
+            self._began = True
+            self._buffer = self._window.borrow(self.capacity)
+            self._memory = memoryview(self._buffer)[: self._size]
+            self._memory[: len(self._prefix)] = self._prefix
         self._wake()
 
     def finish(self, error: BaseException | None) -> None:
@@ -82,20 +71,22 @@ class Block:
 
         Bytes that did come are handed out before a failure is raised.
         """
-        while self._taken == self._filled or (self._taken == 0 and self._filled == self._prefix):
+        while self._taken == self._filled or (self._taken == 0 and self._filled == len(self._prefix)):
             if self._error is not None:
                 raise self._error
-            if self._taken == len(self._memory):
+            if self._taken == self._size:
                 return self._memory[:0]
             await self._wait()
         piece = self._memory[self._taken : self._filled]
         self._taken = self._filled
         return piece
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the reader waits for bytes."""
-        return self._waiter is not None
+    def release(self) -> None:
+        """The reader needs no byte of it any more."""
+        self._memory.release()
+        if self._buffer is not None:
+            self._window.give_back(self._buffer)
+            self._buffer = None
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ is nothing but requests and bytes. Here the kernel writes the body straight into
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from safelight.archives.block import Block
 from safelight.errors import SafelightError
@@ -46,9 +46,12 @@ class Connection(asyncio.BufferedProtocol):
         self._accept: Callable[[Head], None] | None = None
         self._answer: asyncio.Future[None] | None = None
         self._received = 0
+        self._asked = 0.0
         self._keep = False  # the store will take another request after this one
         self.reusable = False
         self.idle_since = 0.0
+        self.latency = 0.0
+        """Seconds from the last request to the first byte of its answer."""
 
     async def get(self, request: bytes, block: Block, accept: Callable[[Head], None], patience: float) -> None:
         """Send `request` and let the body of its answer flow into `block`.
@@ -64,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         self._block, self._accept, self._used, self._left, self._received = block, accept, 0, 0, 0
         self._answer = answer = loop.create_future()
         self._watcher = loop.call_later(patience, self._watch, loop, patience, 0)
+        self._asked = loop.time()
         try:
             transport.write(request)
             await answer
@@ -82,8 +86,7 @@ class Connection(asyncio.BufferedProtocol):
     # what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the event loop's interface
         if self._left and self._block is not None:
@@ -123,15 +126,16 @@ class Connection(asyncio.BufferedProtocol):
         except (SafelightError, Interrupted, ValueError) as error:
             self._fail(error)
             return
-        first = self._used - end - 4
+        first, self._used = self._used - end - 4, 0
         if first > length:
             self._fail(Interrupted("the response is longer than it says"))
             return
+        self.latency = asyncio.get_running_loop().time() - self._asked
         self._keep = head.headers.get("connection", "").lower() != "close"
         self._left = length
         block.begin()
         if first:
-            block.room()[:first] = self._window[end + 4 : self._used]
+            block.room()[:first] = self._window[end + 4 : end + 4 + first]
             self._body(block, first)
 
     def _body(self, block: Block, count: int) -> None:

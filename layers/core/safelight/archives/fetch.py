@@ -1,4 +1,4 @@
-"""Ranged GETs from the object store into blocks: pooled connections, If-Match, retries from the byte where a read broke."""
+"""Ranged GETs from the object store into blocks: pooled, with If-Match, retried from the byte where a read broke."""
 
 import asyncio
 import random
@@ -13,6 +13,9 @@ from safelight.archives.block import Block
 from safelight.archives.connection import Connection, Head, Interrupted
 from safelight.archives.plan import Entry
 from safelight.errors import ObjectChanged, ObjectMissing, ObjectTruncated, StorageUnavailable
+
+DISTANT = 0.005
+"""Seconds to the first byte from which on a store is distant, as S3 is (10 to 100 ms)."""
 
 _KIB = 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
@@ -44,7 +47,9 @@ class Fetcher:
     ) -> None:
         self._sign = sign
         self._most = connections
-        self._limit = min(few, connections)
+        self._few = min(few, connections)
+        self._limit = self._few
+        self._latencies: deque[float] = deque(maxlen=16)
         self._patience = patience
         self._attempts = attempts
         self._pause = pause
@@ -56,13 +61,22 @@ class Fetcher:
 
     @property
     def block_size(self) -> int:
-        """How many bytes to ask for at once: fewer from a store that is slow to answer, so that more are under way."""
-        return 512 * _KIB if self._limit == self._most else 1024 * _KIB
+        """How many bytes to ask for at once: fewer from a distant store, so that more requests are under way."""
+        return 512 * _KIB if self._limit > self._few else 1024 * _KIB
 
     def hurry(self) -> None:
-        """A reader has to wait: allow twice the connections."""
-        self._limit = min(self._limit * 2, self._most)
-        self._wake()
+        """A reader has been waiting for `DISTANT`: where no answer came faster, this store needs many connections."""
+        if not self._latencies or min(self._latencies) >= DISTANT:
+            self._limit = self._most
+            self._wake()
+
+    def _learn(self, latency: float) -> None:
+        # The fastest of the last answers: the others tell how busy we are, and not how far away the store is.
+        self._latencies.append(latency)
+        if min(self._latencies) < DISTANT:
+            self._limit = self._few
+        else:
+            self.hurry()
 
     async def fill(self, block: Block) -> None:
         """Read all of `block`.
@@ -107,6 +121,7 @@ class Fetcher:
                     # A kept connection that the store had given up says nothing about the store: take the next.
                     if fresh or not error.unanswered:
                         raise
+            self._learn(connection.latency)
             if connection.reusable:
                 self._idle.setdefault(origin, []).append(connection)
         finally:

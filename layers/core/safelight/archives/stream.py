@@ -11,15 +11,15 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import NamedTuple, Protocol
 
 from safelight.archives.block import Block
+from safelight.archives.fetch import DISTANT
+from safelight.archives.memory import FLOOR, Share, Window
 from safelight.archives.plan import Entry, Literal, Plan, Source
 from safelight.errors import SafelightError
 
 _KIB = 1024
 _AHEAD = 64  # blocks per archive, whatever their size
-_FLOOR = 256 * _KIB
 _LITERAL = 256 * _KIB
 _PREFIX = 16 * _KIB
-_STARVED = 0.004
 
 
 class ArchiveBroken(SafelightError):
@@ -46,53 +46,9 @@ class Fetches(Protocol):
     async def fill(self, block: Block) -> None: ...
 
 
-class Window:
-    """`size` bytes of memory that all archives of this process share for what they read ahead.
-
-    Each of n archives may hold an n-th. One that holds nothing always gets a small block, even beyond the window:
-    clients that stopped reading must not stop the others.
-    """
-
-    def __init__(self, size: int = 16 * 1024 * _KIB) -> None:
-        self.size = size
-        self.used = 0
-        self.shares = 0
-
-
-class _Share:
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._held = 0
-        window.shares += 1
-
-    def fair(self) -> int:
-        return self._window.size // self._window.shares
-
-    def take(self, wanted: int) -> int:
-        """Bytes granted: `wanted`, or fewer but enough to be worth a request, or 0."""
-        room = min(self._window.size - self._window.used, self.fair() - self._held)
-        if not self._held:
-            room = max(room, _FLOOR)
-        granted = min(wanted, room)
-        if granted < min(wanted, _FLOOR):
-            return 0
-        self._held += granted
-        self._window.used += granted
-        return granted
-
-    def give_back(self, count: int) -> None:
-        self._held -= count
-        self._window.used -= count
-
-    def leave(self) -> None:
-        self.give_back(self._held)
-        self._window.shares -= 1
-
-
 class _Job(NamedTuple):
     block: Block
     task: asyncio.Task[None]
-    held: int
 
 
 class ArchiveStream:
@@ -104,8 +60,9 @@ class ArchiveStream:
         self._prefix = b""  # archive bytes to go right before the next block
         self._exhausted = False
         self._fetcher = fetcher
-        self._share = _Share(window)
+        self._share = Share(window)
         self._queue: deque[bytes | _Job] = deque()
+        self._spent: list[Block] = []
         self._closed = False
 
     async def begin(self) -> None:
@@ -116,14 +73,12 @@ class ArchiveStream:
             await self._patiently(first.block, first.block.began())
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
-        spent = 0
         while True:
             self._read_ahead()
             if not self._queue:
                 if self._exhausted:
                     return
-                self._share.give_back(spent)
-                spent = 0
+                self._settle()
                 continue
             job = self._queue[0]
             if isinstance(job, bytes):
@@ -133,11 +88,10 @@ class ArchiveStream:
             elif piece := await self._patiently(job.block, job.block.take()):
                 yield piece
                 # The server may still be sending from a block after taking its last piece, but not after the next.
-                self._share.give_back(spent)
-                spent = 0
+                self._settle()
             else:
                 self._queue.popleft()
-                spent += job.held
+                self._spent.append(job.block)
 
     async def aclose(self) -> None:
         """Stop all reading, now, and give back the memory."""
@@ -148,6 +102,7 @@ class ArchiveStream:
         for task in tasks:
             task.cancel()
         self._queue.clear()
+        self._settle()
         self._share.leave()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -169,23 +124,29 @@ class ArchiveStream:
                     return
                 continue
             source = self._source
-            wanted = min(source.stop - source.start, self._fetcher.block_size, max(self._share.fair() // 4, _FLOOR))
-            held = self._share.take(wanted)
-            if not held:
+            most = min(self._fetcher.block_size, max(self._share.fair // 4, FLOOR))
+            capacity = self._share.take(min(len(self._prefix) + source.stop - source.start, most))
+            if not capacity:
                 return
-            middle = source.start + held
-            self._start(Block(source.entry, source.start, middle, self._prefix), held)
+            middle = min(source.start + capacity - len(self._prefix), source.stop)
+            self._start(Block(source.entry, source.start, middle, self._prefix, self._share.window, capacity))
             self._prefix = b""
             self._source = Source(source.entry, middle, source.stop) if middle < source.stop else None
 
-    def _start(self, block: Block, held: int) -> None:
+    def _settle(self) -> None:
+        for block in self._spent:
+            self._share.give_back(block.capacity)
+            block.release()
+        self._spent.clear()
+
+    def _start(self, block: Block) -> None:
         task = asyncio.get_running_loop().create_task(self._fetcher.fill(block))
         task.add_done_callback(lambda task: block.finish(None if task.cancelled() else task.exception()))
-        self._queue.append(_Job(block, task, held))
+        self._queue.append(_Job(block, task))
 
     async def _patiently[T](self, block: Block, step: Coroutine[None, None, T]) -> T:
         """What `step` gives; meanwhile the store is asked to hurry. Raises ArchiveBroken where the store failed."""
-        alarm = asyncio.get_running_loop().call_later(_STARVED, self._fetcher.hurry)
+        alarm = asyncio.get_running_loop().call_later(DISTANT, self._fetcher.hurry)
         try:
             return await step
         except SafelightError as error:

@@ -9,9 +9,10 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from safelight.archives.memory import Window
 from safelight.archives.plan import Plan
 from safelight.archives.ranges import Requested
-from safelight.archives.stream import ArchiveBroken, Fetches, Window, open_archive
+from safelight.archives.stream import ArchiveBroken, Fetches, open_archive
 from safelight.errors import StorageUnavailable
 
 

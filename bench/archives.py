@@ -1,0 +1,242 @@
+"""Archives streamed from a store: ours, the usual way (zipstream-ng + boto3), and a direct download of the same bytes.
+
+`python -m bench.archives` takes about two minutes; `--full` uses the sizes of the budgets. All cases of a comparison
+run in turns in one run; figures are medians. nginx serves the objects (it is far faster than any store, so the server
+is what limits), and a store with the latency of S3 (30 ms to the first byte, 80 MB/s a connection) the second part.
+The client is curl for all.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+from bench.measure import (
+    MIB,
+    cpu_seconds,
+    free_port,
+    interleaved,
+    median,
+    peak_rss,
+    reset_peak,
+    rss,
+    running,
+    verdict,
+)
+from safelight.archives.plan import Entry, Literal, plan
+
+DISTINCT = 12  # objects on disk per set; more entries repeat them, all of it is in the page cache either way
+NGINX = """
+daemon off; master_process on; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+  client_body_temp_path {directory}/t1; proxy_temp_path {directory}/t2; fastcgi_temp_path {directory}/t3;
+  uwsgi_temp_path {directory}/t4; scgi_temp_path {directory}/t5;
+  server {{ listen 127.0.0.1:{port} backlog=512; root {directory}/root; }}
+}}
+"""
+
+
+class Bench:
+    """The servers of one run and what is measured on them."""
+
+    def __init__(self, directory: Path, sets: dict[str, tuple[int, int]]) -> None:
+        self.directory = directory
+        self.entries = {name: self._objects(name, count, size) for name, (count, size) in sets.items()}
+        self.bytes = {name: plan(entries).size for name, entries in self.entries.items()}
+        self.files = directory / "files.json"
+        self.files.write_text(json.dumps(self.entries))
+        self.log = directory / "servers.log"
+
+    def _objects(self, name: str, count: int, size: int) -> list[Entry]:
+        folder = self.directory / "root/bucket" / name
+        folder.mkdir(parents=True)
+        kinds = []
+        for number in range(min(DISTINCT, count)):
+            data, path = os.urandom(size), folder / f"{number}.jpg"
+            path.write_bytes(data)
+            etag = f'"{int(path.stat().st_mtime):x}-{size:x}"'  # as nginx makes it
+            kinds.append((f"{name}/{number}.jpg", crc32(data), etag))
+        entries = []
+        for number in range(count):
+            key, crc, etag = kinds[number % len(kinds)]
+            entries.append(Entry(f"IMG_{number:04}.jpg", size, crc, 1_700_000_000, key, etag))
+        return entries
+
+    def write_archive(self, name: str) -> None:
+        """The same bytes as one file, for the direct download."""
+        with (self.directory / "root" / f"{name}.zip").open("wb") as out:
+            for piece in plan(self.entries[name]).read():
+                if isinstance(piece, Literal):
+                    out.write(piece.data)
+                else:
+                    with (self.directory / "root/bucket" / piece.entry.key).open("rb") as source:
+                        shutil.copyfileobj(source, out, MIB)
+
+    @contextlib.contextmanager
+    def nginx(self) -> Iterator[int]:
+        """The fast store."""
+        port = free_port()
+        config = self.directory / "nginx.conf"
+        text = NGINX.format(directory=self.directory, port=port)
+        config.write_text(("user root;" if os.getuid() == 0 else "") + text)
+        program = shutil.which("nginx") or "/usr/sbin/nginx"
+        with running([program, "-p", str(self.directory), "-c", str(config)], port, self.log):
+            yield port
+
+    @contextlib.contextmanager
+    def server(self, name: str, store: int) -> Iterator[tuple[int, int]]:
+        """One of `bench.archive_servers`: its port and process id."""
+        port = free_port()
+        environment = {
+            "PORT": str(port), "STORE": f"http://127.0.0.1:{store}", "FILES": str(self.files),
+            "ROOT": str(self.directory / "root"),
+        }  # fmt: skip
+        with running([sys.executable, "-m", "bench.archive_servers", name], port, self.log, environment) as process:
+            yield port, process.pid
+
+
+def download(port: int, path: str, expected: int, slack: int = 0) -> float:
+    """Seconds that curl takes for a whole download. Raises RuntimeError when it is not whole.
+
+    `slack`: another layout of the same members may differ by that many bytes.
+    """
+    form = "%{time_total} %{size_download} %{http_code}"
+    command = ["curl", "-s", "-S", "-f", "-o", "/dev/null", "-w", form, f"http://127.0.0.1:{port}/{path}"]
+    seconds, size, status = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    if abs(int(size) - expected) > slack or status != "200":
+        raise RuntimeError(f"{path}: {size} of {expected} bytes, status {status}")
+    return float(seconds)
+
+
+def download_parallel(port: int, keys: list[str], connections: int) -> float:
+    """Seconds for all objects straight from the store over many connections."""
+    command = ["curl", "-s", "-S", "-f", "-Z", "--parallel-immediate", "--parallel-max", str(connections)]
+    for key in keys:
+        command += ["-o", "/dev/null", f"http://127.0.0.1:{port}/bucket/{key}"]
+    began = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - began
+
+
+def fast_store(bench: Bench, rounds: int) -> None:
+    """A store that is never the limit."""
+    with bench.nginx() as store, bench.server("planned", store) as ours, bench.server("naive", store) as usual:
+        idle = rss(ours[1])
+        for name in ("large", "small"):
+            bench.write_archive(name)
+            size = bench.bytes[name]
+            spent: dict[str, list[float]] = {"ours": [], "usual": []}
+
+            def timed(
+                label: str,
+                server: tuple[int, int],
+                name: str = name,
+                size: int = size,
+                spent: dict[str, list[float]] = spent,
+            ) -> float:
+                before = cpu_seconds(server[1])
+                seconds = download(server[0], name, size, slack=len(bench.entries[name]) * 64)
+                spent[label].append(cpu_seconds(server[1]) - before)
+                return seconds
+
+            times = interleaved(
+                {
+                    "direct": lambda name=name, size=size: download(store, f"{name}.zip", size),
+                    "ours": lambda timed=timed: timed("ours", ours),
+                    "usual": lambda timed=timed: timed("usual", usual),
+                },
+                rounds if name == "large" else rounds * 3,
+            )
+            direct, mine, theirs = (median(times[case]) for case in ("direct", "ours", "usual"))
+            print(f"\nfast store, {len(bench.entries[name])} x {bench.entries[name][0].size / 1e6:g} MB")
+            for case, seconds in (("direct", direct), ("ours", mine), ("zipstream-ng + boto3", theirs)):
+                speed = size / seconds / 1e6
+                print(f"  {case:22} {seconds * 1000:9.1f} ms {speed:8.0f} MB/s   {direct / seconds:5.2f} of direct")
+            if name == "large":
+                print(f"  speed over direct: {verdict(direct / mine, least=0.65)}")
+            else:
+                print(f"  time over direct: {mine / direct:.2f}, {verdict(mine / direct, most=2.5)}")
+            cpu = median(spent["usual"][1:]) / median(spent["ours"][1:])
+            per_gb = [median(values[1:]) / size * 1e9 for values in spent.values()]
+            print(
+                f"  server CPU s per GB: ours {per_gb[0]:.2f}, usual {per_gb[1]:.2f}: 1/{cpu:.1f}, {verdict(cpu, least=7)}"
+            )
+        memory(bench, ours, idle)
+
+
+def memory(bench: Bench, server: tuple[int, int], idle: int) -> None:
+    """Peak memory above an idle server, with one client and with eight, and of eight that read slowly."""
+    port, pid = server
+    for clients, limit in ((1, None), (8, None), (8, "20M")):
+        reset_peak(pid)
+        command = ["curl", "-s", "-o", "/dev/null", *(["--limit-rate", limit] if limit else [])]
+        processes = [subprocess.Popen([*command, "-m", "6", f"http://127.0.0.1:{port}/large"]) for _ in range(clients)]
+        for process in processes:
+            process.wait()
+        above = (peak_rss(pid) - idle) / MIB
+        slow = ", 20 MB/s each" if limit else ""
+        print(f"  RSS above idle, {clients} client(s){slow}: {above:.1f} MiB, {verdict(above, most=24)}")
+
+
+def distant_store(bench: Bench, rounds: int) -> None:
+    """A store that takes 30 ms to answer and gives 80 MB/s to a connection."""
+    with (
+        bench.server("distant_store", 0) as (store, _),
+        bench.server("planned", store) as ours,
+        bench.server("naive", store) as usual,
+    ):
+        for name in ("medium", "small"):
+            size = bench.bytes[name]
+            keys = [entry.key for entry in bench.entries[name]]
+            connections = 32 if name == "medium" else 50
+            times = interleaved(
+                {
+                    "direct": lambda keys=keys, many=connections: download_parallel(store, keys, many),
+                    "ours": lambda name=name, size=size: download(ours[0], name, size),
+                    "usual": lambda name=name, size=size: download(usual[0], name, size, slack=10_000),
+                },
+                max(rounds // 2, 2) if name == "medium" else rounds,
+            )
+            direct, mine, theirs = (median(times[case]) for case in ("direct", "ours", "usual"))
+            print(f"\nstore like S3, {len(keys)} x {bench.entries[name][0].size / 1e6:g} MB")
+            for case, seconds in (
+                (f"direct, {connections} conn.", direct),
+                ("ours", mine),
+                ("zipstream-ng + boto3", theirs),
+            ):
+                print(f"  {case:22} {seconds * 1000:9.1f} ms {size / seconds / 1e6:8.0f} MB/s")
+            if name == "medium":
+                speed = size / mine / 1e6
+                print(f"  MB/s: {verdict(speed, least=400)}; {theirs / mine:.1f} x zipstream-ng + boto3")
+            else:
+                print(f"  faster than zipstream-ng + boto3: {theirs / mine:.1f} x, {verdict(theirs / mine, least=20)}")
+
+
+def main() -> None:
+    """Print all figures."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    options.add_argument("--full", action="store_true", help="300 x 8 MB, as in the budgets (default: 100 x 8 MB)")
+    options.add_argument("--rounds", type=int, default=5)
+    chosen = options.parse_args()
+    large = 300 if chosen.full else 100
+    sets = {"large": (large, 8_000_000), "medium": (60, 8_000_000), "small": (50, 200_000)}
+    print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores, {chosen.rounds} rounds")
+    with tempfile.TemporaryDirectory(prefix="bench-archives-") as directory:
+        bench = Bench(Path(directory), sets)
+        fast_store(bench, chosen.rounds)
+        distant_store(bench, chosen.rounds)
+    print(f"load {os.getloadavg()[0]:.2f} at the end")
+
+
+if __name__ == "__main__":
+    main()

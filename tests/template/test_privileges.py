@@ -25,7 +25,7 @@ REVIEWED = {
 # Roles may reach only these parts of the bucket. Whoever changes a line changes what a hole in that function can reach.
 PREFIXES = {
     "AccountsRole": {},
-    "GalleriesRole": {"renditions": {"Get"}},
+    "GalleriesRole": {},
     "PhotosRole": {
         "incoming": {"Get", "Put"},
         "originals": {"Get"},
@@ -33,20 +33,18 @@ PREFIXES = {
         "jobs/process_photo": {"Put"},
     },
     "VisitsRole": {"originals": {"Get"}, "renditions": {"Get"}},
-    "DownloadsRole": {"originals": {"Get"}, "renditions": {"Get"}, "archives": {"Get"}},
+    "DownloadsRole": {"originals": {"Get"}, "renditions": {"Get"}},
     "OperationsRole": {},
     "ProcessPhotoRole": {
-        "incoming": {"Get", "Delete"},
-        "jobs/process_photo": {"Get", "Delete"},
+        "incoming": {"Get"},
         "originals": {"Get", "Put"},
-        "renditions": {"Get", "Put"},
+        "renditions": {"Put"},
     },
     "SweepRole": {
         "incoming": {"Get", "Delete"},
-        "originals": {"Get", "Delete"},
-        "renditions": {"Get", "Delete"},
-        "archives": {"Get", "Delete"},
-        "jobs/process_photo": {"Put", "Delete"},
+        "originals": {"Delete"},
+        "renditions": {"Delete"},
+        "jobs/process_photo": {"Put"},
     },
     "MigrateRole": {},
 }

@@ -1,0 +1,237 @@
+"""A recorded event of each trigger, given to the real handler over a real database and a real bucket."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib.util
+import json
+import secrets
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from safelight import clock, storage
+from safelight.db.engine import transaction
+from safelight.errors import StorageUnavailable
+from safelight.jobs.records import handle_batch
+from safelight.models import Gallery, User
+from safelight.photos import upload, worker
+from safelight.photos.schemas import PhotoCreate
+from safelight.queue import Queue
+from tests.core.pictures import samples
+from tests.template import document
+
+pytestmark = pytest.mark.usefixtures("bucket_settings")
+
+type Handler = Callable[[dict[str, Any], Any], Any]
+
+# Recorded from: the trigger in the template that sends such an event. events/README.md says the same for people.
+RECORDED = {
+    "api_health": "Api",
+    "api_register": "Api",
+    "api_view": "Api",
+    "photo_uploaded": "SQS",
+    "photo_woken": "SQS",
+    "bucket_test": "SQS",
+    "schedule": "ScheduleV2",
+    "migrate": "invoke",
+}
+
+
+@dataclass
+class Context:
+    """What Lambda hands a handler beside the event."""
+
+    function_name: str
+    aws_request_id: str = "5b8a3f1e-6c1d-4f6f-9d42-0c3d1a7e9b10"
+    function_version: str = "$LATEST"
+    memory_limit_in_mb: int = 512
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:eu-central-1:123456789012:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 15_000
+
+
+def recorded(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((document.ROOT / "events" / f"{name}.json").read_text())
+    return event
+
+
+@contextlib.contextmanager
+def handler(folder: str) -> Iterator[Handler]:
+    """The handler of functions/<folder>/app.py, under a module name of its own as in a process that loads several."""
+    spec = importlib.util.spec_from_file_location(
+        f"handler_of_{folder}", document.ROOT / "functions" / folder / "app.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+        yield lambda event, context: module.handler(event, context)
+    finally:
+        del sys.modules[spec.name]
+
+
+def invoke(folder: str, event: dict[str, Any]) -> Any:
+    with handler(folder) as handle:
+        return handle(event, Context(f"safelight-dev-{folder}"))
+
+
+def body(answer: dict[str, Any]) -> Any:
+    """The JSON of an answer. What Mangum does not know to be text, problem+json among it, it hands over as base64."""
+    given = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"]
+    return json.loads(given)
+
+
+def test_every_trigger_of_the_template_has_a_recorded_event() -> None:
+    files = {path.stem for path in (document.ROOT / "events").glob("*.json")} - {"sam-local"}
+    assert files == set(RECORDED)
+    kinds = {
+        event["Type"] for function in document.functions().values() for event in function.get("Events", {}).values()
+    }
+    assert kinds | {"invoke"} == set(RECORDED.values())
+
+
+def test_recorded_requests_are_routes_of_the_template() -> None:
+    every = {pair for pairs in document.routes().values() for pair in pairs}
+    for name, kind in RECORDED.items():
+        if kind == "Api":
+            event = recorded(name)
+            assert (event["httpMethod"], event["resource"]) in every
+            assert event["requestContext"]["resourcePath"] == event["resource"]
+
+
+def test_health() -> None:
+    answer = invoke("operations", recorded("api_health"))
+    assert answer["statusCode"] == 200
+    assert body(answer)["status"] == "ok"
+
+
+def test_a_body_arrives_as_base64_and_a_person_is_registered() -> None:
+    """With BinaryMediaTypes of everything, API Gateway encodes every body."""
+    event = recorded("api_register")
+    assert event["isBase64Encoded"] is True
+    first, second = invoke("accounts", event), invoke("accounts", event)
+    assert first["statusCode"] == 201, first
+    assert body(first)["email"] == "ada@example.com"
+    assert second["statusCode"] == 409
+    assert second["headers"]["content-type"] == "application/problem+json"
+
+
+def test_an_unknown_link_is_missing() -> None:
+    answer = invoke("visits", recorded("api_view"))
+    assert answer["statusCode"] == 404
+    assert body(answer)["code"] == "not_found"
+
+
+@pytest.fixture(scope="module")
+def jpeg() -> bytes:
+    return samples.jpeg()
+
+
+def photo_with_bytes(data: bytes) -> uuid.UUID:
+    """A pending photo of a gallery, and its bytes in incoming/."""
+    with transaction() as session:
+        user = User(email=f"{secrets.token_hex(4)}@example.com", password_hash="x")
+        session.add(user)
+        session.flush()
+        gallery = Gallery(owner_id=user.id, title="Recorded")
+        session.add(gallery)
+        session.flush()
+        wanted = PhotoCreate(filename="a.jpg", content_type="image/jpeg", file_size=len(data))
+        (begun,) = upload.begin(session, storage.signer(), gallery.id, [wanted], clock.now())
+    storage.storage().write(f"incoming/{begun.photo.id}", data, "image/jpeg")
+    return begun.photo.id
+
+
+def state(photo_id: uuid.UUID) -> tuple[str, str | None]:
+    with transaction() as session:
+        row = session.execute(text("SELECT status, failure_reason FROM photos WHERE id = :id"), {"id": photo_id}).one()
+        return row[0], row[1]
+
+
+def about(event: dict[str, Any], key: str, size: int) -> dict[str, Any]:
+    """The recorded message, speaking of another object."""
+    (record,) = event["Records"]
+    notification = json.loads(record["body"])
+    notification["Records"][0]["s3"]["object"] |= {"key": key, "size": size}
+    record["body"] = json.dumps(notification)
+    return event
+
+
+def test_an_upload_is_processed(jpeg: bytes) -> None:
+    photo_id = photo_with_bytes(jpeg)
+    event = about(recorded("photo_uploaded"), f"incoming/{photo_id}", len(jpeg))
+    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    assert state(photo_id) == ("ready", None)
+    # SQS delivers at least once.
+    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    assert state(photo_id) == ("ready", None)
+
+
+def test_a_bad_upload_fails_with_a_reason_and_leaves_the_queue() -> None:
+    photo_id = photo_with_bytes(b"no picture at all")
+    event = about(recorded("photo_uploaded"), f"incoming/{photo_id}", 17)
+    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    status, reason = state(photo_id)
+    assert status == "failed"
+    assert reason
+
+
+def test_a_wakeup_runs_its_job(jpeg: bytes) -> None:
+    photo_id = photo_with_bytes(jpeg)
+    with transaction() as session:
+        job_id = upload.object_arrived(session, Queue(), photo_id, clock.now())
+    event = about(recorded("photo_woken"), f"jobs/process_photo/{job_id}", 0)
+    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    assert state(photo_id) == ("ready", None)
+
+
+@pytest.mark.parametrize("name", ["photo_uploaded", "photo_woken", "bucket_test"])
+def test_a_message_about_nothing_of_ours_leaves_the_queue(name: str) -> None:
+    assert invoke("process_photo", recorded(name)) == {"batchItemFailures": []}
+
+
+def test_only_the_message_that_failed_comes_back(jpeg: bytes) -> None:
+    good, bad = photo_with_bytes(jpeg), photo_with_bytes(jpeg)
+    batch = about(recorded("photo_uploaded"), f"incoming/{bad}", len(jpeg))
+    batch["Records"][0]["messageId"] = "the one that fails"
+    batch["Records"] += about(recorded("photo_uploaded"), f"incoming/{good}", len(jpeg))["Records"]
+
+    def handle(key: str) -> None:
+        if key == f"incoming/{bad}":
+            raise StorageUnavailable("the store went away")
+        worker.handle_record(key)
+
+    answer = handle_batch(batch, Context("safelight-dev-process-photo"), handle)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "the one that fails"}]}
+    assert state(good)[0] == "ready"
+    assert state(bad)[0] == "pending"
+
+
+def test_the_sweep_finds_an_upload_whose_event_was_lost(jpeg: bytes) -> None:
+    photo_id = photo_with_bytes(jpeg)
+    with transaction() as session:
+        past = "created_at - interval '10 minutes'"
+        session.execute(text(f"UPDATE photos SET created_at = {past}, updated_at = {past}"))
+    swept = invoke("sweep", recorded("schedule"))
+    assert swept["arrived"] == 1
+    assert state(photo_id)[0] == "processing"
+
+
+def test_migrations_say_where_they_ended() -> None:
+    newest = ScriptDirectory.from_config(Config(document.ROOT / "alembic.ini")).get_current_head()
+    assert invoke("migrate", recorded("migrate")) == {"revision": newest}

@@ -46,8 +46,11 @@ def launch(
     env: Mapping[str, str] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
     identity: Identity = "keep",
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `command` (absolute path first) in a session of its own, output appended to `log`.
+
+    `descriptors` are open files that it inherits under the same numbers.
 
     Ctrl-C at the terminal therefore reaches the supervisor alone, which stops its children in order.
     """
@@ -61,6 +64,7 @@ def launch(
             cwd=cwd,
             env=None if env is None else dict(env),
             start_new_session=True,
+            pass_fds=descriptors,
         )
     finally:
         if isinstance(log, Path):

@@ -1,0 +1,164 @@
+"""API Gateway's part on this machine: an ASGI application that calls the real handlers with real events.
+
+Routes, time-outs and its own answers come from `template.yaml`. Its limits are API Gateway's and Lambda's, so that what
+works here works there: 10 MB a request, 6 MB a buffered answer, 29 s. Functions with ResponseTransferMode
+RESPONSE_STREAM are web applications behind the Lambda Web Adapter; here they are called straight, so that they stream
+and see a client leave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local.events import Answer, Malformed, to_answer, to_event
+from local.runtime import Handler, load
+from local.template import GatewayResponse, Route, Template
+
+log = logging.getLogger("local.gateway")
+
+MAX_REQUEST = 10 * 1024 * 1024
+"""Bytes: API Gateway's payload limit (docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+MAX_ANSWER = 6 * 1024 * 1024
+"""Bytes: Lambda's limit of a buffered answer, of the JSON text that carries it."""
+GRACE_SECONDS = 5
+
+
+class _TooLargeError(Exception):
+    """The request's body is over the limit."""
+
+
+class Gateway:
+    """The REST API of a template as an ASGI application. `concurrency` is events at a time per function."""
+
+    def __init__(self, template: Template, *, concurrency: int = 8) -> None:
+        self._routes = template.routes()
+        self._binary = template.is_binary()
+        functions = template.functions()
+        streaming = {route.function for route in self._routes if route.streams}
+        self._apps: dict[str, ASGIApp] = {name: load(functions[name]).app for name in streaming}
+        self._handlers = {
+            name: Handler(functions[name], concurrency=concurrency)
+            for name in {route.function for route in self._routes} - streaming
+        }
+        for handler in self._handlers.values():
+            handler.load()
+        self._missing = template.gateway_response("MISSING_AUTHENTICATION_TOKEN", 403, "Missing Authentication Token")
+        self._too_large = template.gateway_response("REQUEST_TOO_LARGE", 413, "Request Too Long")
+        self._failed = template.gateway_response("INTEGRATION_FAILURE", 502, "Internal server error")
+        self._timed_out = template.gateway_response("INTEGRATION_TIMEOUT", 504, "Endpoint request timed out")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            found = self._match(scope["method"], scope["path"])
+            if found and found[0].streams:
+                await self._apps[found[0].function](scope, receive, send)
+            else:
+                answer = await self._invoke(scope, receive, *found) if found else _own(self._missing)
+                await _reply(send, answer, head=scope["method"] == "HEAD")
+
+    def _match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        for route in self._routes:
+            if route.method in ("ANY", method) and (match := route.pattern.fullmatch(path)):
+                return route, match.groupdict()
+        return None
+
+    async def _invoke(self, scope: Scope, receive: Receive, route: Route, parameters: dict[str, str]) -> Answer:
+        try:
+            body = await _read(receive, scope["headers"])
+        except _TooLargeError:
+            return _own(self._too_large)
+        event = to_event(scope, body, route, parameters, binary=self._binary)
+        try:
+            result = await self._handlers[route.function].invoke(event, timeout=route.timeout)
+            answer = to_answer(result, binary=self._binary)
+        except TimeoutError:
+            log.error("%s gave no answer in time for %s %s", route.function, route.method, route.path)  # noqa: TRY400
+            return _own(self._timed_out)
+        except Malformed as error:
+            log.error("%s: %s", route.function, error)  # noqa: TRY400 - the trace would show only this module
+            return _own(self._failed)
+        except Exception:
+            log.exception("%s failed", route.function)
+            return _own(self._failed)
+        if len(result.get("body") or "") > MAX_ANSWER:
+            log.error("%s: an answer of %d bytes is over Lambda's limit", route.function, len(answer.body))
+            return _own(self._failed)
+        request_id = event["requestContext"]["requestId"]
+        return Answer(answer.status, [*answer.headers, (b"x-amzn-requestid", request_id.encode())], answer.body)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Start-up and shut-down of the streaming applications, which a server of their own would run."""
+        async with contextlib.AsyncExitStack() as stack:
+            await receive()
+            for app in self._apps.values():
+                router: Any = getattr(app, "router", None)
+                if router is not None:
+                    await stack.enter_async_context(router.lifespan_context(app))
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        for handler in self._handlers.values():
+            handler.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _read(receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The whole body. Raises _TooLargeError, by the announced length already."""
+    for name, value in headers:
+        if name == b"content-length" and int(value) > MAX_REQUEST:
+            raise _TooLargeError
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_REQUEST:
+            raise _TooLargeError
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _reply(send: Send, answer: Answer, *, head: bool) -> None:
+    length = (b"content-length", str(len(answer.body)).encode())
+    bodiless = answer.status in (204, 304)
+    headers = answer.headers if bodiless else [*answer.headers, length]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head or bodiless else answer.body})
+
+
+def _own(response: GatewayResponse) -> Answer:
+    headers = {"content-type": "application/json", **response.headers}
+    return Answer(response.status, [(name.encode(), value.encode()) for name, value in headers.items()], response.body)
+
+
+def main() -> None:
+    """Serve the template's API on a listening socket that the supervisor opened."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--template", type=Path, default=Path("template.yaml"))
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    config = uvicorn.Config(
+        Gateway(Template(arguments.template)),
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    listener = socket.socket(fileno=arguments.fd)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

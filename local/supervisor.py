@@ -1,0 +1,259 @@
+"""Start the parts in order, keep them running, stop them together."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.home import Home
+from local.objectstore import REGION, ObjectStore
+from local.postgres import Postgres
+from local.process import StartError, get, launch, stop, tail
+from local.template import Template
+
+ROOT = Path(__file__).resolve().parent.parent
+BUCKET = "safelight"
+LOOK_SECONDS = 0.2
+STEADY_SECONDS = 5.0
+"""A part that ran this long and ended is started again at once; one that ended sooner has to wait."""
+STOP_SECONDS = 10.0
+"""For running requests and jobs; what is cut off then is taken up at the next start."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Child:
+    """One of our own programs: the gateway or the worker."""
+
+    name: str
+    arguments: list[str]
+    descriptors: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    start_at: float = 0.0
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process lives."""
+        return self.process is not None and self.process.poll() is None
+
+
+class Supervisor:
+    """The local stack of one home.
+
+    Args:
+        home: Its directory.
+        environment: Of whoever started us. `DATABASE_URL` and `S3_ENDPOINT` take the place of the embedded parts;
+            every other setting of the product is handed on.
+        port: Where the gateway listens, on 127.0.0.1.
+        template: The template to run; the repository's own but in tests.
+        say: Told what happens, a line at a time.
+    """
+
+    def __init__(
+        self, home: Home, environment: Mapping[str, str], port: int, *, template: Path | None = None, say: Say
+    ) -> None:
+        self.home = home
+        self.port = port
+        self._given = dict(environment)
+        self._template = template or ROOT / "template.yaml"
+        self._say = say
+        self._secrets = home.secrets()
+        self._listener = listen(port)
+        self._postgres: Postgres | None = None
+        self._store: ObjectStore | None = None
+        if not self._given.get("DATABASE_URL"):
+            password = self._secrets.database_password
+            self._postgres = Postgres(home.directory / "postgres", home.port("postgres"), password)
+        if not self._given.get("S3_ENDPOINT"):
+            keys = self._secrets.access_key, self._secrets.secret_key
+            self._store = ObjectStore(home.directory / "objects", *keys)
+        template_arguments = ["--template", str(self._template)]
+        descriptor = self._listener.fileno()
+        self._gateway = Child("gateway", ["local.gateway", *template_arguments, "--fd", str(descriptor)], (descriptor,))
+        self._worker = Child("worker", ["local.worker", *template_arguments])
+        self._children = [self._gateway, self._worker]
+        self._environment: dict[str, str] = {}
+        self.changed = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Where the product answers."""
+        return self._given.get("BASE_URL") or f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Bring everything up. Raises StartError with a text for people."""
+        began = time.monotonic()
+
+        def ready(part: str) -> None:
+            self._say(f"  {part} after {time.monotonic() - began:.1f} s")
+
+        if self._store is not None:
+            self._store.launch()  # it needs three seconds to find itself alone; the others start meanwhile
+        if self._postgres is not None:
+            self._postgres.start()
+            ready("database ready")
+        self._environment = self._variables()
+        self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
+        self._migrate()
+        ready("tables up to date")
+        if self._store is not None:
+            self._store.wait()
+            self._store.create_bucket(self._environment["BUCKET"])
+            ready("object store ready")
+            if self._environment["S3_ENDPOINT"] != self._store.endpoint:  # a port was snatched away
+                self._move()
+        self._wait_for_gateway()
+        ready("functions ready")
+        self._spawn(self._worker)
+
+    def watch(self) -> None:
+        """Keep everything running until interrupted; `changed` set means that the code has changed."""
+        parent, bound = os.getppid(), "MAKELEVEL" in self._given
+        while True:
+            self.changed.wait(LOOK_SECONDS)
+            if bound and os.getppid() != parent:
+                raise KeyboardInterrupt  # make is gone, and who killed it meant us
+            if self.changed.is_set():
+                self.changed.clear()
+                self._say("code changed: restarting functions and worker")
+                self._restart_children()
+            self._revive_parts()
+            for child in self._children:
+                self._revive(child)
+
+    def stop(self) -> None:
+        """End everything, the last started first. Safe at any moment."""
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in running:
+            stop(process, grace=STOP_SECONDS)
+        if self._postgres is not None:
+            self._postgres.stop()
+        if self._store is not None:
+            self._store.stop()
+        self._listener.close()
+
+    def _variables(self) -> dict[str, str]:
+        """The environment of gateway and worker."""
+        variables = dict(self._given)
+        if self._store is not None:
+            # whatever points at somebody's AWS account must not reach a local run
+            variables = {name: value for name, value in variables.items() if not name.startswith("AWS_")}
+            variables |= {
+                "S3_ENDPOINT": self._store.endpoint,
+                "AWS_ACCESS_KEY_ID": self._store.access_key,
+                "AWS_SECRET_ACCESS_KEY": self._store.secret_key,
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        if self._postgres is not None:
+            variables["DATABASE_URL"] = self._postgres.url
+        for function in Template(self._template).functions().values():
+            for name, value in function.environment.items():
+                if name != "POWERTOOLS_SERVICE_NAME" and not name.startswith("AWS_"):
+                    variables.setdefault(name, value)
+        for name, value in (
+            ("BUCKET", BUCKET),
+            ("JWT_SECRET", self._secrets.jwt_secret),
+            ("BASE_URL", self.url),
+            ("STAGE", "local"),
+        ):
+            variables[name] = variables.get(name) or value
+        path = [str(ROOT), str(ROOT / "layers" / "core"), *filter(None, [variables.get("PYTHONPATH")])]
+        return variables | {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+
+    def _migrate(self) -> None:
+        command = [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), "upgrade", "head"]
+        done = subprocess.run(command, env=self._environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        self.home.log("migrate").write_text(done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise StartError(f"the database could not be migrated:\n{done.stderr[-2000:]}")
+
+    def _spawn(self, child: Child) -> None:
+        child.process = launch(
+            [sys.executable, "-m", *child.arguments],
+            log=self.home.log(child.name),
+            cwd=ROOT,
+            env=self._environment,
+            descriptors=child.descriptors,
+        )
+        child.started = time.monotonic()
+
+    def _wait_for_gateway(self, seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not self._gateway.runs:
+                raise StartError(f"the functions did not start:\n{tail(self.home.log('gateway'), 15)}")
+            try:
+                get(self.port, "/health", seconds=2)
+            except (OSError, http.client.HTTPException):
+                continue
+            return
+        raise StartError(f"no answer from {self.url}, see {self.home.log('gateway')}")
+
+    def _restart_children(self) -> None:
+        for child in self._children:
+            if child.process is not None:
+                stop(child.process, grace=STOP_SECONDS)
+                self._spawn(child)
+
+    def _revive(self, child: Child) -> None:
+        """Start a child again that ended, after a wait when it ended soon after its start."""
+        if child.runs:
+            return
+        now = time.monotonic()
+        if child.process is not None:
+            log = self.home.log(child.name)
+            self._say(f"the {child.name} ended with {child.process.returncode}, starting it again; last of {log}:")
+            self._say(tail(log))
+            child.process = None
+            child.start_at = now if now - child.started > STEADY_SECONDS else now + STEADY_SECONDS
+        if now >= child.start_at:
+            self._spawn(child)
+
+    def _revive_parts(self) -> None:
+        if self._postgres is not None and self._postgres.pid is None:
+            self._say("the database ended, starting it again")
+            self._postgres.start()
+        if self._store is not None and self._store.pid is None:
+            self._say("the object store ended, starting it again")
+            self._store.start()
+            if self._environment["S3_ENDPOINT"] != self._store.endpoint:
+                self._move()
+
+    def _move(self) -> None:
+        """Tell gateway and worker of the store's new address."""
+        self._environment = self._variables()
+        self._restart_children()
+
+
+def listen(port: int) -> socket.socket:
+    """The listening socket, held by the supervisor so that a restart of the gateway refuses nobody.
+
+    Raises StartError when the port is taken.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}). Choose another: PORT={port + 1} make up"
+        ) from None
+    listener.listen(2048)
+    return listener

@@ -1,0 +1,151 @@
+"""The queues' and the scheduler's part on this machine: due jobs and ticks become events for the real handlers.
+
+The jobs table is the queue. What is due is offered to the handler of its kind as the wake-up that SQS would deliver;
+the handler claims the job itself, so an offer too many does nothing, and a job whose worker died is offered again when
+its lease has run out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection
+
+from local.events import schedule_event, wake_up_event
+from local.runtime import Handler
+from local.template import Template
+
+log = logging.getLogger("local.worker")
+
+POLL_SECONDS = 0.1
+"""Between looks at the table: what an upload waits on average is half of it."""
+FIRST_TICK_SECONDS = 1.0
+"""After the start, so that what a crash left is swept at once."""
+OFFER_AGAIN_SECONDS = 2.0
+"""Before a job that its handler did not take is offered again."""
+
+DUE = """
+SELECT id, kind FROM jobs
+WHERE kind = ANY(:kinds) AND (status = 'queued' AND run_after <= now() OR status = 'running' AND lease_until < now())
+ORDER BY run_after LIMIT :most
+"""
+
+
+@dataclass
+class Worker:
+    """Runs a template's job handlers and schedules. `concurrency` is jobs at a time for each function."""
+
+    template: Template
+    database_url: str
+    bucket: str
+    concurrency: int = 2
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        functions = self.template.functions()
+        self._kinds = self.template.workers()
+        self._ticks = {tick.name: (tick, time.monotonic() + FIRST_TICK_SECONDS) for tick in self.template.schedules()}
+        names = {*self._kinds.values(), *(tick.function for tick, _ in self._ticks.values())}
+        self._handlers = {name: Handler(functions[name], concurrency=self.concurrency) for name in names}
+        self._running: dict[str, Future[Any]] = {}
+        self._not_before: dict[str, float] = {}
+        self._connection: Connection | None = None
+
+    def run(self) -> None:
+        """Work until `stopping` is set, then finish what runs."""
+        for handler in self._handlers.values():
+            handler.load()
+        log.info("ready for %s", ", ".join(sorted([*self._kinds, *self._ticks])))
+        while not self.stopping.wait(POLL_SECONDS):
+            self.step()
+        for handler in self._handlers.values():
+            handler.close()
+        self._disconnect()
+
+    def step(self) -> None:
+        """Collect what has ended, start what is due."""
+        for name in [name for name, future in self._running.items() if future.done()]:
+            self._collect(name, self._running.pop(name))
+        now = time.monotonic()
+        for name, (tick, at) in self._ticks.items():
+            if now >= at and name not in self._running:
+                self._ticks[name] = (tick, now + tick.seconds)
+                self._running[name] = self._handlers[tick.function].start(schedule_event(name))
+        room = self.concurrency * len(set(self._kinds.values())) - len(self._running)
+        if room > 0 and self._kinds:
+            for job_id, kind in self._due(room + len(self._running) + len(self._not_before)):
+                if job_id not in self._running and now >= self._not_before.get(job_id, 0) and room > 0:
+                    room -= 1
+                    event = wake_up_event(self.bucket, f"jobs/{kind}/{job_id}")
+                    self._running[job_id] = self._handlers[self._kinds[kind]].start(event)
+
+    def _collect(self, name: str, future: Future[Any]) -> None:
+        error = future.exception()
+        if error is not None:
+            log.error("%s failed", name, exc_info=error)
+        self._not_before = {job: at for job, at in self._not_before.items() if at > time.monotonic()}
+        self._not_before[name] = time.monotonic() + OFFER_AGAIN_SECONDS
+
+    def _due(self, most: int) -> list[tuple[str, str]]:
+        """Ids and kinds of due jobs, none while the database is away."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self.database_url)
+            rows = self._connection.run(DUE, kinds=list(self._kinds), most=most)
+        except (InterfaceError, DatabaseError, OSError) as error:
+            log.warning("the jobs table cannot be read, trying again: %s", error)
+            self._disconnect()
+            self.stopping.wait(1)
+            return []
+        return [(str(job_id), kind) for job_id, kind in rows]
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except (InterfaceError, OSError):
+                log.debug("the connection was closed by the other end")
+
+
+def connect(url: str) -> Connection:
+    """A connection to the database of a `postgresql://` URL. Raises OSError or pg8000's InterfaceError."""
+    parts = urlsplit(url)
+    return Connection(
+        unquote(parts.username or ""),
+        host=parts.hostname,
+        port=parts.port or 5432,
+        database=parts.path.lstrip("/"),
+        password=unquote(parts.password or ""),
+        application_name="local worker",
+    )
+
+
+def main() -> None:
+    """Run the workers of a template until SIGTERM."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--template", type=Path, default=Path("template.yaml"))
+    parser.add_argument("--concurrency", type=int, default=max(1, min(4, os.cpu_count() or 1)))
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    worker = Worker(
+        Template(arguments.template), os.environ["DATABASE_URL"], os.environ["BUCKET"], arguments.concurrency
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stopping.set())
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ def plan_share(connection: Connection, share: Share, size: Size) -> Plan:
         raise NothingToDownload
     names = safe_names((_named(row[0], size) for row in rows), reserved=[RECEIPT])
     entries = [
-        Entry(name, file_size, crc32, int(mtime), key, etag, sha256)
+        Entry(name, file_size, crc32, mtime, key, etag, sha256=sha256)
         for name, (_, file_size, crc32, mtime, key, etag, sha256) in zip(names, rows, strict=True)
     ]
     return plan([*entries, receipt(entries)])

@@ -16,11 +16,16 @@ def handle_batch(event: dict[str, Any], context: Any, handle: Callable[[str], No
     """Call `handle` with every key the records speak of; the answer lists the records to be sent again."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
-    def record(one: SQSRecord) -> None:
-        for key in keys(one.body):
-            handle(key)
+    def handle_one(record: SQSRecord) -> None:
+        try:
+            for key in keys(record.body):
+                handle(key)
+        except Exception:
+            # The batch answer says only which record failed.
+            log.exception("record failed", extra={"message_id": record.message_id})
+            raise
 
-    return dict(process_partial_response(event, record, processor, context))
+    return dict(process_partial_response(event, handle_one, processor, context))
 
 
 def keys(body: str) -> Iterator[str]:

@@ -1,12 +1,16 @@
 """Making an application and its Lambda handler."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 # FastAPI's own OpenAPI models build their validators on import unless told to wait: 30 ms of every cold start.
 BaseModel.model_config["defer_build"] = True
+# FastAPI silences this about its own body fields while it builds them; built later, they would speak up.
+warnings.filterwarnings("ignore", "The 'alias' attribute", UnsupportedFieldAttributeWarning)
 
 from fastapi import FastAPI  # noqa: E402 - after the line above on purpose
 from fastapi.routing import APIRoute  # noqa: E402

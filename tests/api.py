@@ -1,0 +1,164 @@
+"""The product through its front door: every function's application behind one client, on the real parts."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2 as httpx
+from fastapi import FastAPI
+from PIL import Image
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+GROUPS = ("accounts", "galleries", "photos", "visits", "downloads", "operations")
+PASSWORD = "Correct-Horse-7"
+
+
+class Product:
+    """All functions as one application: each request goes to the function that has a route for it."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, FastAPI] = {name: importlib.import_module(f"functions.{name}.app").app for name in GROUPS}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.routing import Match
+
+        candidates: list[tuple[int, ASGIApp]] = []
+        for app in self.apps.values():
+            for route in app.routes:
+                match, _ = route.matches(scope)
+                if match is Match.FULL:
+                    # As API Gateway does: a literal segment wins over a variable.
+                    candidates.append((route.path.count("{"), app))  # type: ignore[attr-defined]  # every route has one
+        app = min(candidates, key=lambda found: found[0])[1] if candidates else self.apps["accounts"]
+        await app(scope, receive, send)
+
+
+def client() -> TestClient:
+    """A fresh browser: no cookies, no redirects followed."""
+    return TestClient(Product(), base_url="http://127.0.0.1:8000", follow_redirects=False)
+
+
+def jpeg(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 80, 40)) -> bytes:
+    """A small, valid photo."""
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+@dataclass
+class Photographer:
+    """Someone with an account, who can do what photographers do."""
+
+    http: TestClient = field(default_factory=client)
+    email: str = field(default_factory=lambda: f"{uuid.uuid4().hex[:12]}@example.com")
+    tokens: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def registered(cls) -> Photographer:
+        """With a fresh account, signed in."""
+        someone = cls()
+        answer = someone.http.post("/auth/register", json={"email": someone.email, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        someone.sign_in()
+        return someone
+
+    def sign_in(self) -> None:
+        """A new session."""
+        answer = self.http.post("/auth/login", json={"email": self.email, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        self.tokens = answer.json()
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request with the access token."""
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}", **options.pop("headers", {})}
+        return self.http.request(method, path, headers=headers, **options)
+
+    def gallery(self, **body: Any) -> dict[str, Any]:
+        """A new gallery."""
+        answer = self.call("POST", "/galleries", json={"title": "Anna & Ben", **body})
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def announce(self, gallery_id: str, data: bytes, **body: Any) -> dict[str, Any]:
+        """A pending photo and its form."""
+        body = {"filename": "photo.jpg", "content_type": "image/jpeg", "file_size": len(data), **body}
+        answer = self.call("POST", f"/galleries/{gallery_id}/photos", json=body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def upload(self, gallery_id: str, data: bytes | None = None, **body: Any) -> str:
+        """Announce, post to the bucket, complete; the photo's id."""
+        data = jpeg() if data is None else data
+        made = self.announce(gallery_id, data, **body)
+        posted = post_form(made["upload"], data)
+        assert posted.status_code == 204, posted.text
+        answer = self.call("POST", f"/photos/{made['photo']['id']}/complete")
+        assert answer.status_code == 200, answer.text
+        return str(made["photo"]["id"])
+
+    def photo(self, photo_id: str) -> dict[str, Any]:
+        """The photo as it stands."""
+        answer = self.call("GET", f"/photos/{photo_id}")
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, Any] = answer.json()
+        return shown
+
+    def share(self, gallery_id: str, **body: Any) -> dict[str, Any]:
+        """A new link."""
+        answer = self.call("POST", f"/galleries/{gallery_id}/share-links", json=body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+
+def post_form(form: dict[str, Any], data: bytes, **changed: str) -> httpx.Response:
+    """What a browser does with an upload form; `changed` fields replace or extend the given ones."""
+    fields = {**form["fields"], **changed}
+    return httpx.post(form["url"], data=fields, files={"file": ("photo.jpg", data)}, timeout=30)
+
+
+def run_jobs() -> int:
+    """Do what is due, as the worker would: call the real handler with events shaped like SQS's; how many jobs ran."""
+    from functions.process_photo.app import handler
+    from safelight.db.engine import transaction
+    from safelight.jobs import queries
+
+    ran = 0
+    while True:
+        with transaction() as session:
+            due = queries.due(session, 100)
+        if not due:
+            return ran
+        for job_id, kind in due:
+            answer = handler(sqs_event(f"jobs/{kind}/{job_id}"), None)
+            assert answer == {"batchItemFailures": []}
+            ran += 1
+
+
+def sqs_event(*keys: str) -> dict[str, Any]:
+    """An SQS event with one record per key, each holding a notification of the bucket."""
+    import json
+
+    return {
+        "Records": [
+            {
+                "messageId": str(uuid.uuid4()),
+                "receiptHandle": "receipt",
+                "body": json.dumps({"Records": [{"eventName": "ObjectCreated:Post", "s3": {"object": {"key": key}}}]}),
+                "attributes": {},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:uploads",
+                "awsRegion": "us-east-1",
+            }
+            for key in keys
+        ]
+    }

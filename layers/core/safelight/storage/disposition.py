@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187 §3.2.1, besides letters and digits
 _UNSAFE_ASCII = re.compile(r'[^\x20-\x7e]|["\\%/]')  # "%" because some browsers decode it in the plain form
-_CONTROL = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+# Marks that turn the direction of text, and the byte order mark. The joiners stay: Persian and emoji need them.
+_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _LONGEST = 180  # characters: below every file system's limit once encoded, and the URL stays short
 
 
@@ -27,7 +29,7 @@ def attachment(filename: str) -> str:
 
 def _clean(filename: str) -> str:
     name = re.split(r"[/\\]", filename)[-1]
-    name = "".join(char for char in name if unicodedata.category(char) not in _CONTROL)
+    name = "".join(char for char in name if char not in _BIDIRECTIONAL and unicodedata.category(char) not in _CONTROL)
     name = unicodedata.normalize("NFC", name).strip(" .")
     if len(name) > _LONGEST:
         stem, dot, extension = name.rpartition(".")

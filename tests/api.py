@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import io
+import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
+import uvicorn
 from fastapi import FastAPI
 from PIL import Image
-from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 GROUPS = ("accounts", "galleries", "photos", "visits", "downloads", "operations")
@@ -38,9 +41,55 @@ class Product:
         await app(scope, receive, send)
 
 
-def client() -> TestClient:
+class Server:
+    """The product on a port of its own, under the same server as the streaming function."""
+
+    def __init__(self) -> None:
+        config = uvicorn.Config(Product(), host="127.0.0.1", port=0, log_config=None, lifespan="off", access_log=False)
+        self._server = uvicorn.Server(config)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.url = ""
+
+    def start(self) -> None:
+        """Serve; returns once requests are answered."""
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.should_exit = True
+        self._thread.join(10)
+
+    def forget(self) -> None:
+        """Close the streaming engine's connections before the settings that it was made from change."""
+        from safelight.web.archive import get_engine
+
+        if get_engine.cache_info().currsize:
+            asyncio.run_coroutine_threadsafe(get_engine().fetcher.close(), self._loop).result(10)
+            get_engine.cache_clear()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._server.serve())
+        self._loop.close()
+
+
+# The one server of this test process; set by the `api` fixture.
+running: list[Server] = []
+# The browsers a test has opened, for the fixture to close.
+opened: list[httpx.Client] = []
+
+
+def client() -> httpx.Client:
     """A fresh browser: no cookies, no redirects followed."""
-    return TestClient(Product(), base_url="http://127.0.0.1:8000", follow_redirects=False)
+    opened.append(httpx.Client(base_url=running[0].url, timeout=60))
+    return opened[-1]
 
 
 def jpeg(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 80, 40)) -> bytes:
@@ -54,7 +103,7 @@ def jpeg(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200,
 class Photographer:
     """Someone with an account, who can do what photographers do."""
 
-    http: TestClient = field(default_factory=client)
+    http: httpx.Client = field(default_factory=client)
     email: str = field(default_factory=lambda: f"{uuid.uuid4().hex[:12]}@example.com")
     tokens: dict[str, Any] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ import pytest
 
 from local.objectstore import ObjectStore
 from local.postgres import Postgres
+from tests import api as front
 from tests import product
 
 if TYPE_CHECKING:
@@ -57,3 +58,23 @@ def module_settings(postgres: Postgres, object_store: ObjectStore, template_data
         from safelight.config import settings
 
         yield settings()
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[front.Server]:
+    """The product behind a port."""
+    server = front.Server()
+    server.start()
+    front.running.append(server)
+    yield server
+    front.running.clear()
+    server.stop()
+
+
+@pytest.fixture
+def api(bucket_settings: Settings, api_server: front.Server) -> Iterator[str]:
+    """The URL of the product over a database and a bucket of this test's own; `tests.api` speaks to it."""
+    yield api_server.url
+    while front.opened:
+        front.opened.pop().close()
+    api_server.forget()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api import Photographer, client, jpeg, run_jobs
 
-pytestmark = pytest.mark.usefixtures("bucket_settings")
+pytestmark = pytest.mark.usefixtures("api")
 
 
 def test_a_gallery_from_upload_to_the_visitors_zip() -> None:

@@ -153,7 +153,7 @@ class Template:
         return GatewayResponse(int(own.get("StatusCode", status)), body.encode(), headers)
 
     def workers(self) -> dict[str, str]:
-        """Which function does the jobs of which kind: the bucket tells a queue of `jobs/{kind}/`, the queue a function."""
+        """Which function does the jobs of which kind: the bucket tells of `jobs/{kind}/` to a queue, it a function."""
         by_queue = {_target(event["Queue"]): function for function, _, event in self._events("SQS")}
         found = {}
         for _, bucket in self._of("AWS::S3::Bucket"):

@@ -1,6 +1,7 @@
 """An object store that misbehaves on request: a real socket, scripted answers."""
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -96,23 +97,26 @@ class Faulty(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self._scheme = "http" if tls is None else "https"
         self.script = ["ok"]
         self.requests: list[tuple[str, str, bytes]] = []
         self.ended = threading.Event()
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}"
 
     def handle_error(self, *_: Any) -> None:
         """A client that gave up is what these tests are about."""
 
 
 @contextmanager
-def faulty() -> Iterator[Faulty]:
-    server = Faulty()
+def faulty(tls: ssl.SSLContext | None = None) -> Iterator[Faulty]:
+    server = Faulty(tls)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -31,28 +32,34 @@ def server(running: Faulty) -> Faulty:
 
 
 @pytest.fixture(scope="module")
-def patient(running: Faulty) -> Iterator[Storage]:
-    client = make_client("us-east-1", running.endpoint, CREDENTIALS, timeout=0.2)
+def boto(running: Faulty) -> Iterator[Storage]:
+    client = make_client("us-east-1", running.endpoint, CREDENTIALS, timeout=5)
     yield Storage("bucket", client)
     client.close()
 
 
-@pytest.fixture
-def store(patient: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
+def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries without the long pauses, and however many."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
     # A client spends from a quota of retries, so that a long trouble is not made worse: full again for each test.
     monkeypatch.setattr("botocore.retries.quota.RetryQuota.acquire", lambda *_: True)
-    return patient
+
+
+@pytest.fixture
+def store(boto: Storage, server: Faulty, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    assert boto._client.meta.endpoint_url == server.endpoint
+    retry_at_once(monkeypatch)
+    return boto
 
 
 @pytest.fixture
 def light(server: Faulty) -> Iterator[LightStore]:
-    store = LightStore(Signer(CREDENTIALS, "us-east-1", "bucket", server.endpoint), timeout=0.2)
+    store = LightStore(Signer(CREDENTIALS, "us-east-1", "bucket", server.endpoint))
     yield store
     store.close()
 
 
-TRANSIENT = ["slow_down", "internal", "reset", "silent"]
+TRANSIENT = ["slow_down", "internal", "reset"]
 
 CALLS: list[Callable[[Storage], object]] = [
     lambda store: store.head("k"),
@@ -100,6 +107,25 @@ def test_the_light_store_gives_up_too(server: Faulty, light: LightStore, act: st
     with pytest.raises(StorageUnavailable):
         light.write("k", b"x", "image/jpeg")
     assert len(server.requests) == 6
+
+
+def test_silence_is_not_waited_for_long(server: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    retry_at_once(monkeypatch)
+    client = make_client("us-east-1", server.endpoint, CREDENTIALS, timeout=0.3)
+    store = Storage("bucket", client)
+    light = LightStore(Signer(CREDENTIALS, "us-east-1", "bucket", server.endpoint), timeout=0.3)
+    for call in (store.read, light.head):
+        server.script = ["silent"]
+        server.requests.clear()
+        start = time.monotonic()
+        with pytest.raises(StorageUnavailable):
+            call("k")
+        assert 0.9 <= time.monotonic() - start < 5
+        assert len(server.requests) == 3
+    server.script = ["silent", "ok"]
+    assert light.head("k") is not None
+    client.close()
+    light.close()
 
 
 def test_nobody_there_is_unavailable() -> None:
@@ -178,6 +204,12 @@ def test_connections_are_kept_and_shared_between_threads(light: LightStore) -> N
     assert len(found) == 24
     assert None not in found
     assert 1 <= len(light._idle) <= 8
+
+
+def test_more_connections_than_are_kept_are_closed(light: LightStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safelight.storage.light._MAX_IDLE", 0)
+    assert light.head("k") is not None
+    assert not light._idle
 
 
 def test_a_copy_that_is_not_there_afterwards_is_missing(

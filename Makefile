@@ -39,7 +39,7 @@ types: venv ## mypy, strict
 	@$(PYTHON) -m mypy
 
 imports: venv ## Who may import whom
-	@$(VENV)/bin/lint-imports
+	@PYTHONPATH=layers/core $(VENV)/bin/lint-imports
 
 template: venv sam ## Validate and lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml

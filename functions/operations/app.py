@@ -3,7 +3,7 @@
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 
-from safelight.web import docs, health, metrics
+from safelight.web import docs, health, metrics, pages
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.deps import Admin, DbSession
 
@@ -38,6 +38,12 @@ def get_docs() -> HTMLResponse:
 def get_docs_asset(asset: str) -> Response:
     """A script or style of that page."""
     return docs.asset(asset)
+
+
+@app.get("/assets/{asset}", include_in_schema=False)
+def get_asset(asset: str) -> Response:
+    """A script or style of the visitor's page."""
+    return pages.asset(asset)
 
 
 handler = lambda_handler(app)

@@ -7,6 +7,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from safelight.shares import visits
+from safelight.web import pages
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.visitor import Db, LiveVisit, PublicSigner, UnlockBody, json_response, unlocked
 
@@ -23,6 +24,8 @@ def view_gallery(
     cursor: Annotated[str | None, Query(max_length=300)] = None,
 ) -> Response:
     """The gallery behind a link and its photos; opening its first page counts as a view."""
+    if pages.wants_page(request):
+        return pages.gallery(signer.address.origin)
     share = visit.admit()
     body = visits.listing(connection, signer, share, limit, cursor)
     if cursor is None:

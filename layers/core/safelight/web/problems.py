@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from safelight import errors
 from safelight.errors import SafelightError
+from safelight.web import pages
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -47,7 +48,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-async def _expected(_request: Request, error: Exception) -> JSONResponse:
+async def _expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, SafelightError)
     # An error follows its nearest base that has a status; one without is a defect of ours.
     status = next((STATUS[base] for base in type(error).__mro__ if base in STATUS), None)
@@ -59,7 +60,7 @@ async def _expected(_request: Request, error: Exception) -> JSONResponse:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    return problem(status, error.code, error.title, error.detail, headers=headers)
+    return _answer(request, status, error.code, error.title, error.detail, headers)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
@@ -73,7 +74,13 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, errors.Invalid.code, errors.Invalid.title, detail, errors=found)
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, title = _TITLES.get(error.status_code, ("http_error", str(error.detail)))
-    return problem(error.status_code, code, title, title, headers=dict(error.headers or {}))
+    return _answer(request, error.status_code, code, title, title, dict(error.headers or {}))
+
+
+def _answer(request: Request, status: int, code: str, title: str, detail: str, headers: dict[str, str]) -> Response:
+    if pages.wants_page(request):
+        return pages.message(request, status, title, detail, {"Cache-Control": "no-store", **headers})
+    return problem(status, code, title, detail, headers=headers)

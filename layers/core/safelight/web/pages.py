@@ -1,0 +1,59 @@
+"""The pages people see, as files: everything that varies is fetched by the page itself, so nothing is ever
+interpolated into HTML."""
+
+from html import escape
+from pathlib import Path
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+
+from safelight.errors import NotFound
+
+STATIC = Path(__file__).parent / "static"
+_ASSETS = {"gallery.css": "text/css; charset=utf-8", "gallery.js": "text/javascript; charset=utf-8"}
+
+_MESSAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<link rel="stylesheet" href="{root}assets/gallery.css">
+<p class="note">{detail}</p>
+"""
+
+
+def policy(*pictures: str) -> str:
+    """A Content-Security-Policy without anything inline; `pictures` are the origins that photos come from."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' {' '.join(pictures)};"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asks, rather than a program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def gallery(pictures: str) -> Response:
+    """The visitor's page. It asks for the gallery itself, so the link's secret is all that its address holds."""
+    headers = {"Content-Security-Policy": policy(pictures), "Cache-Control": "no-cache", "Vary": "Accept"}
+    return HTMLResponse((STATIC / "gallery.html").read_bytes(), headers=headers)
+
+
+def message(request: Request, status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
+    """A sentence for a person instead of a problem document."""
+    # Relative, because a stage of API Gateway puts its name before every path.
+    root = "../" * (request.url.path.count("/") - 1)
+    content = _MESSAGE.format(title=escape(title), detail=escape(detail), root=root)
+    return HTMLResponse(content, status, {**headers, "Content-Security-Policy": policy(), "Vary": "Accept"})
+
+
+def asset(name: str) -> Response:
+    """A style or script of the pages. Raises NotFound."""
+    if name not in _ASSETS:
+        raise NotFound
+    headers = {"Cache-Control": "public, max-age=300"}
+    return Response((STATIC / name).read_bytes(), media_type=_ASSETS[name], headers=headers)

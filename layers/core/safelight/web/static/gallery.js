@@ -1,0 +1,157 @@
+// The visitor's page: asks for the gallery as JSON on its own address, shows it, and hands out the downloads.
+const here = location.pathname.replace(/\/+$/, "");
+const at = (selector) => document.querySelector(selector);
+const photos = [];
+let gallery = null;
+let shown = -1;
+
+async function load(cursor) {
+  const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
+  const answer = await fetch(here + query, { headers: { Accept: "application/json" } });
+  const body = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && body.code === "password_required") return lock();
+  if (!answer.ok) return say(body.detail || "The gallery cannot be opened just now. Please try again in a moment.");
+  gallery = body;
+  const first = photos.length;
+  photos.push(...body.photos);
+  at(".lock").hidden = true;
+  present(first);
+}
+
+function present(first) {
+  const title = gallery.gallery.title || "Photos for you";
+  document.title = title;
+  at(".bar h1").textContent = title;
+  at(".about").textContent = gallery.gallery.description;
+  at(".bar").hidden = false;
+  at(".count").textContent = `${photos.length}${gallery.next_cursor ? "+" : ""} photo${photos.length === 1 ? "" : "s"}${until(gallery.expires_at)}`;
+  at(".grid").append(...photos.slice(first).map((photo, offset) => tile(photo, first + offset)));
+  at(".more").hidden = !gallery.next_cursor;
+  if (!photos.length) return say("There are no photos here yet. Please look again later.");
+  at(".note").hidden = true;
+  if (gallery.download !== "none") offer();
+  const wanted = photos.findIndex((photo) => `#${photo.photo_id}` === location.hash);
+  if (wanted >= 0 && shown < 0) open(wanted);
+}
+
+function until(expires) {
+  return expires ? ` · until ${new Date(expires).toLocaleDateString(undefined, { dateStyle: "medium" })}` : "";
+}
+
+function tile(photo, index) {
+  const item = document.createElement("li");
+  item.style.setProperty("--ratio", (photo.width / photo.height).toFixed(4));
+  const button = document.createElement("button");
+  button.setAttribute("aria-label", `Open ${photo.filename}`);
+  const image = new Image(photo.width, photo.height);
+  image.loading = "lazy";
+  image.decoding = "async";
+  image.alt = "";
+  image.onload = () => image.classList.add("shown");
+  // A page left open outlives its signed addresses: fetch one fresh set, once.
+  image.onerror = () => renew(photo, image);
+  image.src = photo.thumbnail_url;
+  button.append(image);
+  button.onclick = () => open(index);
+  item.append(button);
+  return item;
+}
+
+let renewing = null;
+async function renew(photo, image) {
+  if (image.dataset.renewed) return;
+  image.dataset.renewed = "yes";
+  renewing ??= fetch(here, { headers: { Accept: "application/json" } }).then((answer) => answer.json()).catch(() => ({}));
+  const fresh = ((await renewing).photos || []).find((other) => other.photo_id === photo.photo_id);
+  if (fresh) {
+    Object.assign(photo, fresh);
+    image.src = photo.thumbnail_url;
+  }
+}
+
+async function offer() {
+  const link = at(".all");
+  if (!link.hidden) return;
+  link.href = `${here}/download/all`;
+  link.hidden = false;
+  const head = await fetch(link.href, { method: "HEAD" });
+  if (!head.ok) return (link.hidden = true);
+  link.textContent = `Download all (${size(Number(head.headers.get("content-length")))})`;
+}
+
+function size(bytes) {
+  const units = ["B", "kB", "MB", "GB"];
+  let unit = 0;
+  while (bytes >= 1000 && unit < units.length - 1) (bytes /= 1000), unit++;
+  return `${bytes < 10 && unit ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`;
+}
+
+function open(index) {
+  const viewer = at(".viewer");
+  if (!viewer.open) {
+    viewer.showModal();
+    history.pushState({ viewer: true }, "");
+  }
+  show(index);
+}
+
+function show(index) {
+  shown = (index + photos.length) % photos.length;
+  const photo = photos[shown];
+  at(".viewer img").src = photo.preview_url;
+  at(".viewer img").alt = photo.filename;
+  at(".viewer .name").textContent = photo.filename;
+  at(".viewer .place").textContent = `${shown + 1} / ${photos.length}`;
+  at(".one").hidden = gallery.download === "none";
+  at(".one").href = `${here}/download/${photo.photo_id}`;
+  history.replaceState(history.state, "", `#${photo.photo_id}`);
+  for (const neighbour of [shown + 1, shown - 1]) new Image().src = photos[(neighbour + photos.length) % photos.length].preview_url;
+}
+
+function lock() {
+  at(".note").hidden = true;
+  at(".lock").hidden = false;
+  at("#password").focus();
+}
+
+function say(text) {
+  at(".note").textContent = text;
+  at(".note").hidden = false;
+}
+
+at(".lock").onsubmit = async (event) => {
+  event.preventDefault();
+  at(".wrong").textContent = "";
+  const answer = await fetch(`${here}/unlock`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ password: at("#password").value }),
+  });
+  if (answer.ok) return load();
+  at(".wrong").textContent = (await answer.json().catch(() => ({}))).detail || "Please try again.";
+  at("#password").select();
+};
+at(".more").onclick = () => load(gallery.next_cursor);
+at(".close").onclick = () => history.back();
+at(".previous").onclick = () => show(shown - 1);
+at(".next").onclick = () => show(shown + 1);
+at(".viewer").oncancel = (event) => (event.preventDefault(), history.back());
+window.onpopstate = () => {
+  at(".viewer").close();
+  at(".grid").children[shown]?.querySelector("button").focus();
+  history.replaceState(null, "", here);
+};
+at(".viewer").onkeydown = ({ key }) => {
+  if (key === "ArrowLeft") show(shown - 1);
+  if (key === "ArrowRight" || key === " ") show(shown + 1);
+  if (key === "d" && !at(".one").hidden) at(".one").click();
+};
+let touched = null;
+at(".viewer").ontouchstart = ({ touches }) => (touched = touches.length === 1 ? touches[0] : null);
+at(".viewer").ontouchend = ({ changedTouches: [end] }) => {
+  if (!touched || window.visualViewport?.scale > 1.01) return;
+  const [across, down] = [end.clientX - touched.clientX, end.clientY - touched.clientY];
+  if (Math.abs(across) > 50 && Math.abs(across) > Math.abs(down)) show(shown + (across < 0 ? 1 : -1));
+  else if (down > 90) history.back();
+};
+load();

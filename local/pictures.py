@@ -65,7 +65,7 @@ def paint(scene: Scene, *, taken: str, seed: int) -> bytes:
     picture = _blend(_flat(grid, scene.zenith), _flat(grid, scene.horizon), (y / (0.72 * height)) ** 1.2)
     if scene.stars:
         night = pyvips.Image.gaussnoise(width, height, seed=seed)
-        picture += (night > 128 + 3.9 * 30).ifthenelse(180, 0) * (1 - y / height)
+        picture += (night > 128 + 3.6 * 30).ifthenelse(255, 0).gaussblur(1.5) * (1 - y / height) * 8
     if scene.sun is not None:
         away = ((x - scene.sun[0] * width) ** 2 + (y - scene.sun[1] * height) ** 2) ** 0.5
         radius = 0.045 * min(width, height)
@@ -75,7 +75,8 @@ def paint(scene: Scene, *, taken: str, seed: int) -> bytes:
     shore = scene.water or 1.0
     for number in range(scene.ridges):
         near = (number + 1) / scene.ridges
-        line = _ridge(x, rng, width, height * (0.46 + (shore - 0.46) * near * 0.9), height * 0.1 * (1.2 - near * 0.6))
+        base, rise = height * (0.46 + (shore - 0.46) * near * 0.9), height * 0.1 * (1.2 - near * 0.6)
+        line = _ridge(rng, width, height, base, rise)
         haze = [near * land + (1 - near) * sky for land, sky in zip(scene.land, scene.horizon, strict=True)]
         picture = _blend(picture, _flat(grid, haze), y - line)
     if scene.water is not None:
@@ -85,13 +86,15 @@ def paint(scene: Scene, *, taken: str, seed: int) -> bytes:
     return _jpeg(picture, scene, taken)
 
 
-def _ridge(x: Any, rng: random.Random, width: int, base: float, rise: float) -> Any:
+def _ridge(rng: random.Random, width: int, height: int, base: float, rise: float) -> Any:
     """A line of hills: long waves with sharper ones on them, in pixels from the top."""
-    line = x * 0 + base
+    x = pyvips.Image.xyz(width, 1).cast("float")[0]
+    line = x * 0 + base + rise
     for octave in range(6):
         degrees = x * (360 * 1.1 * 1.9**octave / width) + rng.uniform(0, 360)
         line -= degrees.math("sin").abs() * (rise / 1.75**octave)
-    return line + rise
+    # the same in every row: computed once
+    return line.copy_memory().replicate(1, height)
 
 
 def _reflect(picture: Any, x: Any, y: Any, scene: Scene, rng: random.Random) -> Any:
@@ -100,19 +103,19 @@ def _reflect(picture: Any, x: Any, y: Any, scene: Scene, rng: random.Random) -> 
     shore = scene.water * scene.height
     depth = (y - shore).abs()
     waves = (y * 9 + (x * 0.35 + rng.uniform(0, 360)).math("sin") * 30).math("sin") * (depth * 0.03 + 1)
-    mirrored = picture.mapim((x + waves).bandjoin(shore - depth * 1.15 + waves * 0.4))
+    mirrored = picture.mapim((x * (1 - 80 / scene.width) + 40 + waves).bandjoin(shore - depth * 1.15 + waves * 0.4))
     water = mirrored * 0.78 + [scene.zenith[0] * 0.14, scene.zenith[1] * 0.14, scene.zenith[2] * 0.16]
     return _blend(picture, water, y - shore)
 
 
 def _flat(grid: Any, colour: Any) -> Any:
-    return (grid[0] * 0).bandjoin([grid[0] * 0, grid[0] * 0]) + list(colour)
+    return pyvips.Image.black(grid.width, grid.height, bands=3).linear([1, 1, 1], list(colour)).cast("float")
 
 
 def _blend(below: Any, above: Any, weight: Any) -> Any:
     """`above` over `below`; a weight under 0 or over 1 counts as 0 or 1, so a distance in pixels is a smooth edge."""
-    share = (weight < 0).ifthenelse(0, (weight > 1).ifthenelse(1, weight))
-    return below * (1 - share) + above * share
+    share = (weight * 255).cast("uchar").cast("float") / 255  # the cast to bytes clips
+    return below + (above - below) * share
 
 
 def _jpeg(picture: Any, scene: Scene, taken: str) -> bytes:

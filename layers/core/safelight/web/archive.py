@@ -13,7 +13,7 @@ from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.plan import Plan
 from safelight.archives.ranges import Requested, parse_range
 from safelight.archives.service import archive_name, plan_share
-from safelight.archives.stream import Window
+from safelight.archives.memory import Window
 from safelight.config import settings
 from safelight.errors import Conflict
 from safelight.shares import visits

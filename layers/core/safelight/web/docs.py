@@ -16,7 +16,7 @@ _SHIPPED = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 
 _START = b"""\
 SwaggerUIBundle({
-  url: "../openapi.json",
+  url: "openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: true,

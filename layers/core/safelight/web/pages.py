@@ -27,8 +27,8 @@ _MESSAGE = """\
 def policy(*pictures: str) -> str:
     """A Content-Security-Policy without anything inline; `pictures` are the origins that photos come from."""
     return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' {' '.join(pictures)};"
-        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+        f" img-src 'self' {' '.join(pictures)}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,11 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pg8000.exceptions import DatabaseError
+
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
 from local.process import StartError, get, launch, stop, tail
 from local.template import Template
+from local.worker import connect
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "safelight"
@@ -171,12 +175,16 @@ class Supervisor:
             ("JWT_SECRET", self._secrets.jwt_secret),
             ("BASE_URL", self.url),
             ("STAGE", "local"),
+            ("DATABASE_POOL", "16"),  # the gateway serves many requests at a time in one process
         ):
             variables[name] = variables.get(name) or value
         path = [str(ROOT), str(ROOT / "layers" / "core"), *filter(None, [variables.get("PYTHONPATH")])]
         return variables | {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
 
     def _migrate(self) -> None:
+        """Run Alembic, unless the database is at the newest revision: loading it all takes a second."""
+        if at_head(self._environment["DATABASE_URL"]):
+            return
         command = [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), "upgrade", "head"]
         done = subprocess.run(command, env=self._environment, cwd=ROOT, capture_output=True, text=True, check=False)
         self.home.log("migrate").write_text(done.stdout + done.stderr)
@@ -239,6 +247,22 @@ class Supervisor:
         """Tell gateway and worker of the store's new address."""
         self._environment = self._variables()
         self._restart_children()
+
+
+def at_head(database_url: str) -> bool:
+    """Whether the database's revision is the only one that no other migration follows. Raises OSError without one."""
+    named: dict[str, set[str]] = {"": set(), "down_": set()}
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        for prefix, value in re.findall(r"(?m)^(down_)?revision\b.*=(.*)$", path.read_text()):
+            named[prefix].update(re.findall(r"""["'](\w+)["']""", value))
+    connection = connect(database_url)
+    try:
+        rows = connection.run("SELECT version_num FROM alembic_version")
+    except DatabaseError:
+        return False  # no such table yet
+    finally:
+        connection.close()
+    return {row[0] for row in rows} == named[""] - named["down_"]
 
 
 def listen(port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _MAX_STEPS = 10_000
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
@@ -33,7 +34,11 @@ class Header:
 
 
 def jpeg(data: bytes) -> Header:
-    """ITU-T T.81 annex B: segments up to the frame header, then scan headers up to the end of the image."""
+    """ITU-T T.81 annex B: segments up to the frame header, then scan headers up to the end of the image.
+
+    A baseline picture whose first scan holds all components ends with that scan for every decoder, so the rest of the
+    file, most of it, is looked through only where there are several.
+    """
     at, frame, scans = 2, None, 0
     while match := _NEXT_MARKER.search(data, at):
         at, marker = match.end(), match[1][0]
@@ -45,25 +50,34 @@ def jpeg(data: bytes) -> Header:
             frame = _frame(data, at, progressive=marker in _PROGRESSIVE)
         elif marker == _START_OF_SCAN:
             scans += 1
+            if frame and not frame.progressive and data[at + 2] == frame.components:
+                break
         if marker not in _STANDALONE:
             at += struct.unpack_from(">H", data, at)[0]
     if frame is None or not scans:
         raise ValueError("no image data")
-    width, height, sampled, progressive = frame
     # A file of several scans is decoded into a buffer of 16-bit coefficients for the whole picture.
-    held = int(width * height * sampled * 2) if progressive or scans > 1 else 0
-    return Header(width, height, scans=scans, working_set=held)
+    held = int(frame.width * frame.height * frame.samples * 2) if frame.progressive or scans > 1 else 0
+    return Header(frame.width, frame.height, scans=scans, working_set=held)
 
 
-def _frame(data: bytes, at: int, *, progressive: bool) -> tuple[int, int, float, bool]:
-    """Width, height, samples a pixel (1.5 for 4:2:0), and whether it is progressive (B.2.2)."""
+class _Frame(NamedTuple):
+    width: int
+    height: int
+    components: int
+    samples: float  # a pixel: 1.5 with 4:2:0
+    progressive: bool
+
+
+def _frame(data: bytes, at: int, *, progressive: bool) -> _Frame:
+    """T.81 B.2.2."""
     height, width, count = struct.unpack_from(">HHB", data, at + 3)
     factors = [data[at + 9 + 3 * n] for n in range(count)]
     across, down = [factor >> 4 for factor in factors], [factor & 15 for factor in factors]
     if not factors or not all(across) or not all(down):
         raise ValueError("a component without samples")
     samples = sum(a * d for a, d in zip(across, down, strict=True)) / (max(across) * max(down))
-    return width, height, samples, progressive
+    return _Frame(width, height, count, samples, progressive)
 
 
 def png(data: bytes) -> Header:

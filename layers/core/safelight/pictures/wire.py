@@ -14,6 +14,10 @@ from datetime import UTC, datetime
 from .facts import CONTENT_TYPES, MAX_SIDE
 from .types import SIZES, Camera, Rendered, Rendition
 
+# What the product sends for a child: bytes of address space, seconds of processor time. With it come three descriptors:
+# the picture, the pipe for the answer, and the pipe for two records: the child's number, then its exit code.
+REQUEST = struct.Struct("<qq")
+RECORD = struct.Struct("<i")
 # Written by itself, when the child has started up and turns to the picture.
 READY = b"R"
 MAX_BYTES = 64 * 1024 * 1024

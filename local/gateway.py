@@ -107,9 +107,13 @@ class Gateway:
                     await stack.enter_async_context(router.lifespan_context(app))
             await send({"type": "lifespan.startup.complete"})
             await receive()
+        self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def close(self) -> None:
+        """Finish what runs and end the threads; a server does it at its shut-down."""
         for handler in self._handlers.values():
             handler.close()
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 async def _read(receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

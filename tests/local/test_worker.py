@@ -1,0 +1,116 @@
+"""The worker offers due jobs to the handler of their kind until they are done, and ticks."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pg8000.native import Connection
+
+from local import worker as module
+from local.runtime import load
+from local.template import Template
+from local.worker import Worker, connect
+from safelight.config import Settings
+
+SITE = Template(Path(__file__).parent / "site" / "template.yaml")
+
+
+@pytest.fixture
+def database(bucket_settings: Settings) -> Iterator[Connection]:
+    connection = connect(bucket_settings.database_url.get_secret_value())
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def running(bucket_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Worker]]:
+    """Starts a worker in a thread; it is stopped at the end."""
+    monkeypatch.setattr(module, "OFFER_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(module, "FIRST_TICK_SECONDS", 0.0)
+    started: list[tuple[Worker, threading.Thread]] = []
+
+    def start() -> Worker:
+        worker = Worker(SITE, bucket_settings.database_url.get_secret_value(), bucket_settings.bucket)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        started.append((worker, thread))
+        return worker
+
+    yield start
+    for worker, thread in started:
+        worker.stopping.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def enqueue(database: Connection, kind: str = "work", **columns: Any) -> str:
+    job_id = str(uuid.uuid4())
+    job = {"id": job_id, "kind": kind, "subject_id": str(uuid.uuid4()), **columns}
+    names = ", ".join(job)
+    database.run(f"INSERT INTO jobs ({names}) VALUES ({', '.join(f':{name}' for name in job)})", **job)
+    return job_id
+
+
+def state(database: Connection, job_id: str) -> tuple[str, int]:
+    status, attempts = database.run("SELECT status, attempts FROM jobs WHERE id = :id", id=job_id)[0]
+    return status, attempts
+
+
+def wait_for(database: Connection, job_id: str, expected: tuple[str, int]) -> None:
+    end = time.monotonic() + 10
+    while state(database, job_id) != expected:
+        assert time.monotonic() < end, state(database, job_id)
+        time.sleep(0.02)
+
+
+def test_due_jobs_reach_their_handler_once(database: Connection, running: Callable[[], Worker]) -> None:
+    jobs = [enqueue(database) for _ in range(5)]
+    other = enqueue(database, kind="unknown")
+    later = enqueue(database, run_after="2999-01-01")
+    held = enqueue(database, status="running", lease_until="2999-01-01")
+    running()
+    for job in jobs:
+        wait_for(database, job, ("completed", 1))
+    assert [state(database, job) for job in (other, later, held)] == [("queued", 0), ("queued", 0), ("running", 0)]
+
+
+def test_a_job_whose_worker_died_is_offered_when_its_lease_has_run_out(
+    database: Connection, running: Callable[[], Worker]
+) -> None:
+    job = enqueue(database, status="running", lease_until="2020-01-01", attempts=1)
+    running()
+    wait_for(database, job, ("completed", 2))
+
+
+def test_a_handler_that_fails_is_asked_again(database: Connection, running: Callable[[], Worker]) -> None:
+    job = enqueue(database, payload='{"failures": 2}')
+    running()
+    wait_for(database, job, ("completed", 3))
+
+
+def test_schedules_tick_at_the_start(database: Connection, running: Callable[[], Worker]) -> None:
+    ticks = load(SITE.functions()["Tick"]).events
+    ticks.clear()
+    running()
+    wait_for(database, enqueue(database), ("completed", 1))
+    end = time.monotonic() + 5
+    while not ticks and time.monotonic() < end:
+        time.sleep(0.02)
+    assert [(tick["source"], tick["detail-type"]) for tick in ticks] == [("aws.scheduler", "Scheduled Event")]
+
+
+def test_it_waits_for_a_database_that_is_away(database: Connection, running: Callable[[], Worker]) -> None:
+    job = enqueue(database, run_after="2999-01-01")
+    worker = running()
+    wait_for(database, enqueue(database), ("completed", 1))
+    database.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'local worker' AND pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    database.run("UPDATE jobs SET run_after = now() WHERE id = :id", id=job)
+    wait_for(database, job, ("completed", 1))
+    assert not worker.stopping.is_set()

@@ -71,11 +71,14 @@ class Connection(asyncio.BufferedProtocol):
         try:
             transport.write(request)
             await answer
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._watcher.cancel()
             self._answer = self._block = self._accept = None
-            if not self.reusable:
-                self.close()
+        if not self.reusable:
+            self.close()
 
     def close(self) -> None:
         """Drop the connection at once, with what is still on its way."""

@@ -104,6 +104,7 @@ class Fetcher:
             for connection in connections:
                 connection.close()
         self._idle.clear()
+        await asyncio.sleep(0)  # the event loop closes the sockets in its next round
 
     async def _get(self, block: Block) -> None:
         origin, request = _request(self._sign(block.entry.key), block)

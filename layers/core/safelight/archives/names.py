@@ -15,6 +15,7 @@ MAX_BYTES = 200
 _SEPARATORS = "\u2044\u2215\u29f8\uff0f\uff3c\ufe68"  # look like / or \ and turn into them under best-fit conversion
 _FORBIDDEN = re.compile(rf'[<>:"/\\|?*{_SEPARATORS}]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE)
+_HARMLESS = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9]{1,10}")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 _JOINERS = "\u200c\u200d"  # Persian spelling and emoji families need them
 
@@ -44,6 +45,8 @@ def safe_name(raw: str) -> str:
 
     The extension is kept; a name of which nothing remains becomes "photo". The result is in NFC.
     """
+    if _HARMLESS.fullmatch(raw) and len(raw) <= MAX_BYTES and not _DEVICE.match(raw):
+        return raw  # what a camera writes: nearly all of them
     # Removing a character can bring a letter and its accent together, hence the second normalisation.
     text = unicodedata.normalize("NFC", _visible(unicodedata.normalize("NFC", raw)))
     text = _FORBIDDEN.sub("_", text)

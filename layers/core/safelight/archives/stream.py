@@ -8,7 +8,7 @@ server's CPU and could only break a download that the reader's own check, or the
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from safelight.archives.block import Block
 from safelight.archives.fetch import DISTANT
@@ -46,11 +46,6 @@ class Fetches(Protocol):
     async def fill(self, block: Block) -> None: ...
 
 
-class _Job(NamedTuple):
-    block: Block
-    task: asyncio.Task[None]
-
-
 class ArchiveStream:
     """Bytes `start` to `stop` of an archive: iterate once, and `aclose` in every case."""
 
@@ -61,16 +56,17 @@ class ArchiveStream:
         self._exhausted = False
         self._fetcher = fetcher
         self._share = Share(window)
-        self._queue: deque[bytes | _Job] = deque()
+        self._queue: deque[bytes | Block] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._spent: list[Block] = []
         self._closed = False
 
     async def begin(self) -> None:
         """Start reading and wait until the store has agreed to deliver the first object. Raises ArchiveBroken."""
         self._read_ahead()
-        first = next((job for job in self._queue if isinstance(job, _Job)), None)
+        first = next((item for item in self._queue if isinstance(item, Block)), None)
         if first is not None:
-            await self._patiently(first.block, first.block.began())
+            await self._patiently(first, first.began())
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         while True:
@@ -80,31 +76,31 @@ class ArchiveStream:
                     return
                 self._settle()
                 continue
-            job = self._queue[0]
-            if isinstance(job, bytes):
-                for at in range(0, len(job), _LITERAL):
-                    yield memoryview(job)[at : at + _LITERAL]
+            item = self._queue[0]
+            if isinstance(item, bytes):
+                for at in range(0, len(item), _LITERAL):
+                    yield memoryview(item)[at : at + _LITERAL]
                 self._queue.popleft()
-            elif piece := await self._patiently(job.block, job.block.take()):
+            elif piece := await self._patiently(item, item.take()):
                 yield piece
                 # The server may still be sending from a block after taking its last piece, but not after the next.
                 self._settle()
             else:
                 self._queue.popleft()
-                self._spent.append(job.block)
+                self._spent.append(item)
 
     async def aclose(self) -> None:
         """Stop all reading, now, and give back the memory."""
         if self._closed:
             return
         self._closed = True
-        tasks = [job.task for job in self._queue if isinstance(job, _Job)]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        self._queue.clear()
-        self._settle()
         self._share.leave()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for block in (*self._spent, *(item for item in self._queue if isinstance(item, Block))):
+            block.release()
+        self._queue.clear()
 
     def _read_ahead(self) -> None:
         """Start as many blocks as the window allows."""
@@ -141,8 +137,14 @@ class ArchiveStream:
 
     def _start(self, block: Block) -> None:
         task = asyncio.get_running_loop().create_task(self._fetcher.fill(block))
-        task.add_done_callback(lambda task: block.finish(None if task.cancelled() else task.exception()))
-        self._queue.append(_Job(block, task))
+        self._tasks.add(task)
+        self._queue.append(block)
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            block.finish(None if task.cancelled() else task.exception())
+
+        task.add_done_callback(finished)
 
     async def _patiently[T](self, block: Block, step: Coroutine[None, None, T]) -> T:
         """What `step` gives; meanwhile the store is asked to hurry. Raises ArchiveBroken where the store failed."""

@@ -1,0 +1,155 @@
+"""A small object store that fails on command, on a port of its own, in a thread of its own."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from safelight.archives.plan import Entry
+
+
+@dataclass
+class Request:
+    """One GET as it arrived."""
+
+    key: str
+    headers: dict[str, str]
+    number: int
+    """How many requests for this key came before."""
+    connection: int
+
+
+@dataclass
+class Answer:
+    """What the store is about to send; a fault changes it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    cut: int | None = None
+    """Close the connection after so many bytes of the body."""
+    reset: bool = False
+    silence: float = 0.0
+    """Seconds before the answer."""
+    pause: float = 0.0
+    """Seconds after every 16 KiB."""
+    raw: bytes | None = None
+    """Send this and nothing else."""
+    hang_up: bool = False
+    """Close the connection after the answer without having announced it."""
+
+
+@dataclass
+class FaultyStore:
+    """Objects by key, and for each key a fault: a function that changes the answer to a request."""
+
+    objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    faults: dict[str, Callable[[Request, Answer], None]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    sent: int = 0
+    connections: int = 0
+    open: int = 0
+    most_open: int = 0
+    port: int = 0
+
+    def put(self, entry: Entry, data: bytes) -> Entry:
+        """Keep `data` under the entry's key and ETag."""
+        self.objects[entry.key] = (data, entry.etag)
+        return entry
+
+    def sign(self, key: str) -> str:
+        """A URL as a signer would make it."""
+        return f"http://127.0.0.1:{self.port}/{key}?X-Amz-Signature=secret"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["FaultyStore"]:
+        """Serve until the end of the block."""
+        ready = threading.Event()
+        loop = asyncio.new_event_loop()
+        stop = loop.create_future()
+
+        async def serve() -> None:
+            server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+            self.port = server.sockets[0].getsockname()[1]
+            ready.set()
+            await stop
+            server.close()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(serve())
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        ready.wait()
+        try:
+            yield self
+        finally:
+            loop.call_soon_threadsafe(stop.set_result, None)
+            thread.join()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        number = self.connections
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._exchange(number, reader, writer):
+                    pass
+        finally:
+            self.open -= 1
+            writer.transport.abort()
+
+    async def _exchange(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.strip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        key = first.split()[1].partition("?")[0].lstrip("/")
+        seen = sum(request.key == key for request in self.requests)
+        request = Request(key, headers, seen, number)
+        self.requests.append(request)
+        answer = self._answer(request)
+        if fault := self.faults.get(key):
+            fault(request, answer)
+        return await self._send(answer, writer)
+
+    def _answer(self, request: Request) -> Answer:
+        if request.key not in self.objects:
+            return Answer(404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
+        data, etag = self.objects[request.key]
+        if request.headers.get("if-match", etag) != etag:
+            return Answer(412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
+        low, _, high = request.headers["range"].removeprefix("bytes=").partition("-")
+        start, stop = int(low), min(int(high) + 1, len(data))
+        if start >= len(data):
+            return Answer(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
+        return Answer(206, {"ETag": etag, "Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"}, data[start:stop])
+
+    async def _send(self, answer: Answer, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(answer.silence)
+        if answer.raw is not None:
+            writer.write(answer.raw)
+            await writer.drain()
+            return False
+        headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+        lines = [f"HTTP/1.1 {answer.status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        body = answer.body if answer.cut is None else answer.body[: answer.cut]
+        for at in range(0, len(body), 16384):
+            writer.write(body[at : at + 16384])
+            await writer.drain()
+            self.sent += len(body[at : at + 16384])
+            if answer.pause:
+                await asyncio.sleep(answer.pause)
+        if answer.cut is not None or answer.reset or answer.hang_up:
+            if not answer.reset:
+                writer.close()
+                await writer.wait_closed()
+            return False
+        return True

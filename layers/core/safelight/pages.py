@@ -38,7 +38,7 @@ def decode_cursor(cursor: str, *types: type[Any]) -> list[Any]:
         if not isinstance(key, list):
             raise TypeError
         return [_read(part, kind) for part, kind in zip(key, types, strict=True)]
-    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
         raise Invalid("The cursor is not one that this list gave out") from error
 
 
@@ -48,4 +48,7 @@ def _read(part: Any, kind: type[Any]) -> Any:
         if read.tzinfo is None:
             raise ValueError
         return read
-    return kind(part)
+    read = kind(part)
+    if isinstance(read, int) and not -(2**63) <= read < 2**63:
+        raise ValueError
+    return read

@@ -4,14 +4,28 @@ import datetime as dt
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from safelight.accounts.schemas import MAX_PASSWORD_BYTES
 from safelight.text import Body, Storable, Title
 
 DownloadPolicy = Literal["none", "web", "original"]
-# Never the form of a UUID, so that a slug cannot stand in for another share's id.
-Slug = Annotated[str, StringConstraints(min_length=3, max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+def _no_id(value: str) -> str:
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        return value
+    raise ValueError("a slug cannot look like an id")
+
+
+# A slug that reads as a UUID would be looked up as an id, and never found.
+Slug = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$"),
+    AfterValidator(_no_id),
+]
 SharePassword = Annotated[str, Field(min_length=4, max_length=MAX_PASSWORD_BYTES), Storable]
 MaxDownloads = Annotated[int, Field(ge=1, le=1_000_000)]
 

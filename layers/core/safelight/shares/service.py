@@ -4,9 +4,10 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from safelight.db.failures import violated
 from safelight.errors import Conflict, Invalid, NotFound
 from safelight.models import ShareLink
 from safelight.pages import Page, decode_cursor, encode_cursor
@@ -115,8 +116,8 @@ def _hashed(password: str | None) -> str | None:
 def _flush(session: Session) -> None:
     try:
         session.flush()
-    except IntegrityError as error:
-        if error.orig is not None and "uq_share_links_slug" in str(error.orig):
+    except DatabaseError as error:
+        if violated(error) == "uq_share_links_slug":
             raise SlugTaken from error
         raise
 

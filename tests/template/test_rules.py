@@ -60,6 +60,7 @@ def test_secrets_are_references() -> None:
     variables = document.template()["Globals"]["Function"]["Environment"]["Variables"]
     for name in ("DATABASE_URL", "JWT_SECRET"):
         assert "{{resolve:secretsmanager:${" in variables[name]["Fn::Sub"]
+    assert variables["DATABASE_URL"]["Fn::Sub"].endswith("?sslmode=require"), "Aurora refuses who comes without TLS"
     database = document.resources("AWS::RDS::DBCluster")["Database"]
     assert database["MasterUserPassword"]["Fn::Sub"].startswith("{{resolve:secretsmanager:${DatabaseSecret}")
     for secret in document.resources("AWS::SecretsManager::Secret").values():

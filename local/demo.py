@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -34,6 +34,15 @@ class Demo:
         self.url = url.rstrip("/")
         self._api = httpx.Client(base_url=self.url, timeout=30)
         self._bucket = httpx.Client(timeout=60)
+        self.share = ""
+        """Path of the share link, once there is one."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._api.close()
+        self._bucket.close()
 
     def run(self) -> None:
         """Everything, with its progress printed. Raises DemoError."""
@@ -44,7 +53,8 @@ class Demo:
         cover = {"cover_photo_id": photos[0]}
         self._call("PATCH", f"/galleries/{gallery['id']}", json=cover)
         link = self._call("POST", f"/galleries/{gallery['id']}/share-links", json={"label": "Demonstration"})
-        shown = self._call("GET", f"/s/{link['share_id']}")
+        self.share = f"/s/{link['share_id']}"
+        shown = self._call("GET", self.share)
         print(f"\n  share link     {link['url']}  ({len(shown['photos'])} photos)")
         print(f"  all as a ZIP   {link['url']}/download/all")
         print(f"  sign in with   {email}  {password}")
@@ -137,7 +147,8 @@ def main() -> int:
     default = os.environ.get("BASE_URL") or f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
     parser.add_argument("--url", default=default, help=f"of the running Safelight ({default})")
     try:
-        Demo(parser.parse_args().url).run()
+        with Demo(parser.parse_args().url) as demo:
+            demo.run()
     except DemoError as error:
         print(f"The demonstration stopped: {error}", file=sys.stderr)
         return 1

@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--template", type=Path, default=Path("template.yaml"))
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(name)s %(message)s")
     config = uvicorn.Config(
         Gateway(Template(arguments.template)),
         http="httptools",

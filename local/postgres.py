@@ -27,7 +27,7 @@ DATABASE = "safelight"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "100",
+    "max_connections": "200",
     "shared_buffers": "128MB",
     "log_min_messages": "warning",
     "timezone": "UTC",

@@ -29,6 +29,8 @@ BUCKET = "safelight"
 LOOK_SECONDS = 0.2
 STEADY_SECONDS = 5.0
 """A part that ran this long and ended is started again at once; one that ended sooner has to wait."""
+POOL = "16"
+"""Connections that the gateway may keep: one process stands for many of Lambda's, which have one each."""
 STOP_SECONDS = 10.0
 """For running requests and jobs; what is cut off then is taken up at the next start."""
 
@@ -175,6 +177,7 @@ class Supervisor:
             ("JWT_SECRET", self._secrets.jwt_secret),
             ("BASE_URL", self.url),
             ("STAGE", "local"),
+            ("DATABASE_POOL", POOL),
             ("DATABASE_POOL", "16"),  # the gateway serves many requests at a time in one process
         ):
             variables[name] = variables.get(name) or value

@@ -140,12 +140,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End everything, the last started first. Safe at any moment."""
-        running = [child.process for child in self._children if child.process is not None]
-        for process in running:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in running:
-            stop(process, grace=STOP_SECONDS)
+        self._stop_children()
         if self._postgres is not None:
             self._postgres.stop()
         if self._store is not None:
@@ -217,10 +212,19 @@ class Supervisor:
         raise StartError(f"no answer from {self.url}, see {self.home.log('gateway')}")
 
     def _restart_children(self) -> None:
-        for child in self._children:
-            if child.process is not None:
-                stop(child.process, grace=STOP_SECONDS)
-                self._spawn(child)
+        started = [child for child in self._children if child.process is not None]
+        self._stop_children()
+        for child in started:
+            self._spawn(child)
+
+    def _stop_children(self) -> None:
+        """Ask both at once, then wait for each."""
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in running:
+            stop(process, grace=STOP_SECONDS)
 
     def _revive(self, child: Child) -> None:
         """Start a child again that ended, after a wait when it ended soon after its start."""

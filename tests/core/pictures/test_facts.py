@@ -71,6 +71,7 @@ STRANGERS = {
     "noise": (b"\x01\x02\x03 nothing in particular", "not a photo"),
     "DNG": (tiff((256, 4, 160), (257, 4, 120), (50706, 4, 0x401)), "camera raw"),
     "NEF": (tiff((254, 4, 1), (256, 4, 160), (257, 4, 120)), "camera raw"),
+    "AVIF film": (avif_header(9, 9, b"avis"), "an animation"),
     "GIF in front of a JPEG": (b"GIF89a" + jpeg(), "a GIF"),
 }
 
@@ -138,6 +139,13 @@ def test_frames() -> None:
 
 def test_a_tiff_whose_pages_point_at_each_other_ends() -> None:
     assert facts.inspect(tiff((256, 4, 10), (257, 4, 10), following=8)).header.frames == 1
+
+
+def test_a_tiff_whose_chain_leads_nowhere_still_has_its_first_page() -> None:
+    for following in (10_000, 2**32 - 1):
+        header = facts.inspect(tiff((256, 4, 10), (257, 4, 10), following=following)).header
+        assert (header.width, header.frames) == (10, 1)
+    assert "damaged" in refusal(b"II*\0" + struct.pack("<I", 10_000))
 
 
 def test_a_jpeg_of_hundreds_of_passes() -> None:

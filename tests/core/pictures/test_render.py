@@ -18,6 +18,7 @@ from tests.core.pictures.samples import (
     CANARIES,
     LATITUDE,
     SRGB,
+    avif_header,
     encode,
     exif,
     jpeg,
@@ -310,9 +311,33 @@ def test_a_progressive_file_cut_in_its_last_pass_is_refused() -> None:
     assert "damaged" in refusal(data[: int(len(data) * 0.97)])
 
 
-def test_a_camera_that_forgets_the_end_mark_loses_no_photo_and_a_zeroed_tail_does() -> None:
+def test_a_file_whose_second_half_was_never_written_is_refused() -> None:
     data = jpeg(700, 500)
     assert "damaged" in refusal(data[: len(data) // 2] + bytes(len(data) // 2))
+
+
+def test_small_faults_that_programs_and_disks_leave_are_no_reason_to_refuse() -> None:
+    data = jpeg(700, 500)
+    scan = data.index(b"\xff\xda")
+    restarts = jpeg(700, 500, restart_marker_rows=1)
+    lost = restarts.index(b"\xff\xd3")
+    for slight in (
+        data[:scan] + b"\0\0\0" + data[scan:],
+        data + bytes(1000),
+        data[: scan + 3000] + bytes([data[scan + 3000] ^ 1]) + data[scan + 3001 :],
+        data[:2] + b"\xff\xff\xff" + data[2:],
+        restarts[:lost] + restarts[lost + 2 :],
+    ):
+        assert render(slight).width == 700
+
+
+@pytest.mark.parametrize(
+    "data",
+    [encode(Image.new("LAB", (50, 50)), "TIFF"), avif_header(100, 100, b"heic") + bytes(400)],
+    ids=["lab", "heic"],
+)
+def test_what_no_decoder_here_opens_is_said_so(data: bytes) -> None:
+    assert "cannot be opened here. Export it as JPEG" in refusal(data)
 
 
 def test_a_file_that_is_two_things_at_once() -> None:

@@ -100,9 +100,11 @@ def _format(data: bytes) -> str:
         return "tiff"
     if data[4:8] == b"ftyp":
         brands = _brands(data)
-        if brands & {b"avif", b"avis"}:
+        if data[8:12] in (b"avis", b"msf1", b"hevc", b"hevx"):
+            raise UnreadablePicture("This file is an animation, not a photo. " + _EXPORT)
+        if brands & {b"avif"}:
             return "avif"
-        if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
+        if brands & {b"heic", b"heix", b"heim", b"heis", b"mif1"}:
             return "heic"
     raise UnreadablePicture(_stranger(data))
 

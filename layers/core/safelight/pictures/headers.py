@@ -132,23 +132,29 @@ def tiff(data: bytes) -> Header:
     pointer, counter, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
     (at,) = struct.unpack_from(order + pointer, data, 8 if big else 4)
     first: dict[int, int] = {}
-    frames, seen = 0, set[int]()
-    while at and at not in seen and frames < _MAX_STEPS:
-        seen.add(at)
+    seen = set[int]()
+    while at and at not in seen and len(seen) < _MAX_STEPS:
+        if seen and at + entry > len(data):
+            break  # the chain leads out of the file: the first picture may be whole
         (count,) = struct.unpack_from(order + counter, data, at)
-        if count > _MAX_STEPS:
-            raise ValueError("a directory without end")
-        start = at + struct.calcsize(counter)
-        if frames == 0:
-            for n in range(start, start + entry * count, entry):
+        start = at + struct.calcsize(order + counter)
+        end = start + entry * count
+        if not seen:
+            if count > _MAX_STEPS:
+                raise ValueError("a directory without end")
+            for n in range(start, end, entry):
                 tag, kind = struct.unpack_from(order + "HH", data, n)
                 form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind, "H")
                 first[tag] = struct.unpack_from(order + form, data, n + (12 if big else 8))[0]
-        frames += 1
-        (at,) = struct.unpack_from(order + pointer, data, start + entry * count)
+        seen.add(at)
+        at = (
+            struct.unpack_from(order + pointer, data, end)[0]
+            if end + struct.calcsize(order + pointer) <= len(data)
+            else 0
+        )
     # A raw file's first directory is its small preview (NewSubfileType bit 0), Canon's has a mark of its own.
     raw = bool(_RAW_TAGS & first.keys()) or bool(first.get(254, 0) & 1) or data[8:10] == b"CR"
-    return Header(first[256], first[257], frames=frames, raw=raw)
+    return Header(first[256], first[257], frames=len(seen), raw=raw)
 
 
 def heif(data: bytes) -> Header:

@@ -23,7 +23,7 @@ from .types import SIZES, Camera, Rendered, Rendition
 _QUALITY = 80
 _HASH_SIDE = 32
 _OUT_OF_MEMORY = ("out of memory", "insufficient memory", "unable to allocate", "cannot allocate")
-_UNSUPPORTED = ("unsupported codec", "unsupported feature", "support for this compression format has not been built in")
+_UNSUPPORTED = ("unsupported", "support for this compression format has not been built in", "bad labq format")
 
 pyvips.cache_set_max(0)
 

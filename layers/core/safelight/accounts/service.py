@@ -3,11 +3,12 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from safelight.accounts import queries
-from safelight.accounts.schemas import PasswordRequest, RegisterRequest, UserPatch
+from safelight.accounts.schemas import PasswordRequest, RegisterRequest, UserPatch, normal_email
+from safelight.db.failures import violated
 from safelight.errors import Conflict, Forbidden, Unauthorized
 from safelight.models import User
 from safelight.security.passwords import hash_password, verify_password
@@ -29,7 +30,7 @@ def register(session: Session, request: RegisterRequest) -> User:
 
 def authenticate(session: Session, name: str, password: str) -> User:
     """The account of this name and password. Raises Unauthorized, in the same words and time for any reason."""
-    user = queries.user_by_name(session, name) if "\0" not in name else None
+    user = queries.user_by_name(session, _stored(name)) if "\0" not in name else None
     # A NUL never reaches Postgres or bcrypt, which would each refuse it in its own way.
     matches = verify_password(password.replace("\0", "\N{REPLACEMENT CHARACTER}"), user.password_hash if user else None)
     if user is None or not matches or not user.is_active:
@@ -72,10 +73,18 @@ def delete(session: Session, user: User, now: dt.datetime) -> None:
     user.password_hash, user.is_active, user.deleted_at = "deleted", False, now
 
 
+def _stored(name: str) -> str:
+    """The spelling under which a name would be found: an address has several (RFC 5891, Unicode normal forms)."""
+    try:
+        return normal_email(name.strip())
+    except ValueError:
+        return name
+
+
 def _flush(session: Session) -> None:
     try:
         session.flush()
-    except IntegrityError as error:
-        if error.orig is not None and "uq_users_" in str(error.orig):
+    except DatabaseError as error:
+        if violated(error).startswith("uq_users_"):
             raise NameTaken from error
         raise

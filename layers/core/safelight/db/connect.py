@@ -1,11 +1,19 @@
 """Parameters and sockets for pg8000, shared by both ways into Postgres."""
 
+import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from pg8000.exceptions import Error
+
+from safelight.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
 
@@ -74,3 +82,13 @@ def arguments(target: Target) -> dict[str, Any]:
         "ssl_context": False if target.sslmode == "disable" else _tls(target.sslmode, target.sslrootcert),
         "application_name": "safelight",
     }
+
+
+def connect[Connection](kind: Callable[..., Connection], url: str) -> Connection:
+    """A new connection of this kind. Raises Unavailable when Postgres cannot be reached or turns us away."""
+    target = Target.parse(url)
+    try:
+        return kind(**arguments(target))
+    except (Error, OSError) as error:
+        log.warning("database not reachable", extra={"reason": str(error)})
+        raise Unavailable(retry_after=2) from error

@@ -2,15 +2,30 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.exceptions import DatabaseError, Error
 from pg8000.native import Connection
 
 from safelight.config import settings
-from safelight.db.connect import Target, arguments
+from safelight.db.connect import connect
+from safelight.db.failures import Careful, is_lost
 from safelight.errors import Unavailable
 
-_LOST = (InterfaceError, OSError)
+
+class _Connection(Careful, Connection):  # type: ignore[misc]  # pg8000 ships no annotations
+    """A careful native connection, which ends rather than going on out of step."""
+
+    def run(self, *args: Any, **values: Any) -> Any:
+        """As the base does. What fails before the server's answer was read leaves that answer to the next query."""
+        try:
+            return super().run(*args, **values)
+        except DatabaseError:
+            raise
+        except BaseException:
+            _close(self)
+            raise
+
 
 # Connections nobody uses, with the URL they lead to; the last one put back is the first one taken, so that the others
 # stay idle and can be closed by the server. List operations are atomic, so threads need no lock.
@@ -21,7 +36,7 @@ _idle: list[tuple[str, Connection]] = []
 def connection() -> Iterator[Connection]:
     """A connection of one's own inside one transaction: committed at the end, rolled back and closed on an error.
 
-    An error that says `keeps_changes` is an answer and commits. Raises Unavailable when Postgres cannot be reached.
+    Raises Unavailable when Postgres cannot be reached or goes away meanwhile.
     """
     url = settings().database_url.get_secret_value()
     held = _take(url)
@@ -29,11 +44,11 @@ def connection() -> Iterator[Connection]:
         yield held
         held.run("COMMIT")
     except Exception as error:
-        with suppress(DatabaseError, *_LOST):
+        with suppress(Error, OSError):
             held.run("ROLLBACK")
             _put_back(url, held)
             held = None
-        if isinstance(error, _LOST):
+        if is_lost(error):
             raise Unavailable(retry_after=2) from error
         raise
     else:
@@ -57,10 +72,7 @@ def _take(url: str) -> Connection:
         if led_to == url and _began(candidate):
             return candidate
         _close(candidate)
-    try:
-        opened = Connection(**arguments(Target.parse(url)))
-    except (DatabaseError, *_LOST) as error:
-        raise Unavailable(retry_after=2) from error
+    opened = connect(_Connection, url)
     opened.run("BEGIN")
     return opened
 
@@ -68,7 +80,7 @@ def _take(url: str) -> Connection:
 def _began(candidate: Connection) -> bool:
     try:
         candidate.run("BEGIN")
-    except (DatabaseError, *_LOST):
+    except (Error, OSError):
         return False
     return True
 
@@ -81,5 +93,5 @@ def _put_back(url: str, held: Connection) -> None:
 
 
 def _close(held: Connection) -> None:
-    with suppress(*_LOST):
+    with suppress(Error, OSError):
         held.close()

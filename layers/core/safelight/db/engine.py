@@ -3,14 +3,21 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
 
 import pg8000.dbapi
-from sqlalchemy import Engine, create_engine, event
+from pg8000.exceptions import DatabaseError
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session, sessionmaker
 
 from safelight.config import settings
-from safelight.db.connect import Target, arguments
+from safelight.db.connect import connect
+from safelight.db.failures import Careful, is_lost
+from safelight.errors import Unavailable
+
+
+class _Connection(Careful, pg8000.dbapi.Connection):  # type: ignore[misc]  # pg8000 ships no annotations
+    """A careful DB-API connection."""
 
 
 @lru_cache(maxsize=1)
@@ -21,20 +28,29 @@ def engine() -> Engine:
 
 def make_engine(url: str, *, pool_size: int) -> Engine:
     """An engine for `url` that keeps at most `pool_size` connections and waits for one rather than opening more."""
-    target = Target.parse(url)
-
-    def connect() -> Any:
-        return pg8000.dbapi.Connection(**arguments(target))
-
-    return create_engine(
+    engine = create_engine(
         "postgresql+pg8000://",
-        creator=connect,
+        creator=lambda: connect(_Connection, url),
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
         pool_timeout=10,
         hide_parameters=True,
     )
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def _translate(context: ExceptionContext) -> None:
+    error = context.original_exception
+    lost = is_lost(error)
+    # The dialect knows a broken socket; it knows neither a server that said goodbye before it closed, nor a value that
+    # could not be encoded half-way through a query, whose answer would then be taken for that of the next one.
+    if lost or not isinstance(error, DatabaseError):
+        context.is_disconnect = True
+    # A ping that fails is no failure yet: the pool connects anew.
+    if lost and not context.is_pre_ping:
+        raise Unavailable(retry_after=2) from error
 
 
 @lru_cache(maxsize=1)
@@ -47,11 +63,14 @@ def transaction() -> Iterator[Session]:
     """A session that commits when the block ends well and rolls back when it raises.
 
     An error that says `keeps_changes` is an answer, not a failure: what was written before it stays (a reused refresh
-    token revokes its family and is refused in the same breath).
+    token revokes its family and is refused in the same breath). Raises Unavailable when Postgres cannot be reached,
+    goes away meanwhile, or has no connection free.
     """
     with _sessions()() as session:
         try:
             yield session
+        except NoConnectionFree as error:
+            raise Unavailable(retry_after=2) from error
         except Exception as error:
             if not getattr(error, "keeps_changes", False):
                 session.rollback()

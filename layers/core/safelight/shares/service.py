@@ -66,7 +66,8 @@ def update(session: Session, counted: queries.Counted, patch: SharePatch, base_u
     for field, value in changes.items():
         setattr(link, field, value)
     if any(before[name] != getattr(link, name) for name in POLICY):
-        link.policy_version += 1
+        # Counted by the database: of two changes at once, each ends the grants of the other.
+        link.policy_version = ShareLink.policy_version + 1
     _flush(session)
     session.refresh(link)
     return show(counted, base_url)

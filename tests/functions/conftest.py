@@ -1,0 +1,29 @@
+"""The product for a whole module of tests that each bring their own photographer."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from safelight.config import Settings
+from safelight.security import passwords
+from tests import api as front
+from tests import product
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bcrypt at its lowest cost; the real one is pinned by a test of its own."""
+    monkeypatch.setattr(passwords, "COST", 4)
+
+
+@pytest.fixture(scope="module")
+def shared_api(module_settings: Settings, api_server: front.Server) -> Iterator[str]:
+    """As `api`, for all tests of a module; with enough connections for tests that call in parallel."""
+    assert module_settings.bucket
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_POOL", "12")
+        product.forget()
+        yield api_server.url
+        while front.opened:
+            front.opened.pop().close()
+        api_server.forget()

@@ -1,0 +1,64 @@
+"""What the tests of the functions share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2 as httpx
+from sqlalchemy import event, text
+
+from safelight.db.engine import engine, transaction
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Assert that this is a well-formed problem with this status and code; its body."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    body: dict[str, Any] = answer.json()
+    assert {"type", "status", "code", "title", "detail"} <= body.keys()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+def sql(statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    """Run one statement in a transaction of its own; its rows."""
+    with transaction() as session:
+        result = session.execute(text(statement), values)
+        return [tuple(row) for row in result] if result.returns_rows else []  # type: ignore[attr-defined]  # on CursorResult
+
+
+@contextlib.contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL that SQLAlchemy sends meanwhile."""
+    sent: list[str] = []
+
+    def note(_c: Any, _u: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def in_parallel[T](count: int, action: Callable[[int], T], threads: int = 32) -> list[T]:
+    """`action(0)`, `action(1)` … from many threads; their results in order."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(action, range(count)))
+
+
+def same(one: httpx.Response, other: httpx.Response) -> bool:
+    """Whether two answers are the same to the last byte but for the request's id and the time."""
+
+    def comparable(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+        headers = [(name, value) for name, value in answer.headers.items() if name not in ("x-request-id", "date")]
+        return answer.status_code, sorted(headers), answer.content
+
+    return comparable(one) == comparable(other)

@@ -37,8 +37,8 @@ class Product:
                 if match is Match.FULL:
                     # As API Gateway does: a literal segment wins over a variable.
                     candidates.append((route.path.count("{"), app))  # type: ignore[attr-defined]  # every route has one
-        app = min(candidates, key=lambda found: found[0])[1] if candidates else self.apps["accounts"]
-        await app(scope, receive, send)
+        chosen = min(candidates, key=lambda found: found[0])[1] if candidates else self.apps["accounts"]
+        await chosen(scope, receive, send)
 
 
 class Server:
@@ -88,7 +88,8 @@ opened: list[httpx.Client] = []
 
 def client() -> httpx.Client:
     """A fresh browser: no cookies, no redirects followed."""
-    opened.append(httpx.Client(base_url=running[0].url, timeout=60))
+    # All is plain HTTP on this machine: loading the system's certificates for each browser would take 80 ms.
+    opened.append(httpx.Client(base_url=running[0].url, timeout=60, verify=False))
     return opened[-1]
 
 
@@ -170,7 +171,7 @@ class Photographer:
 def post_form(form: dict[str, Any], data: bytes, **changed: str) -> httpx.Response:
     """What a browser does with an upload form; `changed` fields replace or extend the given ones."""
     fields = {**form["fields"], **changed}
-    return httpx.post(form["url"], data=fields, files={"file": ("photo.jpg", data)}, timeout=30)
+    return httpx.post(form["url"], data=fields, files={"file": ("photo.jpg", data)}, timeout=30, verify=False)
 
 
 def run_jobs() -> int:

@@ -56,6 +56,10 @@ def revoke(session: Session, now: dt.datetime, *, family_id: uuid.UUID) -> None:
 
 def revoke_all(session: Session, now: dt.datetime, *, user_id: uuid.UUID, keep: uuid.UUID | None = None) -> None:
     """End every session of a user but the family `keep`."""
+    # The locks that refreshing takes: a refresh at this moment has then either written its successor, which the next
+    # statement sees, or will find itself revoked.
+    first = select(RefreshToken.id).where(RefreshToken.user_id == user_id, RefreshToken.generation == 0)
+    session.execute(first.order_by(RefreshToken.id).with_for_update())
     statement = update(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
     if keep is not None:
         statement = statement.where(RefreshToken.family_id != keep)

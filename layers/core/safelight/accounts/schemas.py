@@ -12,7 +12,8 @@ from safelight.text import Body
 MAX_PASSWORD_BYTES = 72
 
 
-def _email(value: str) -> str:
+def normal_email(value: str) -> str:
+    """The one spelling of an address that is stored. Raises ValueError for what is none."""
     try:
         # Who runs this inside a company may well have addresses that the public internet does not know.
         return validate_email(value, check_deliverability=False, globally_deliverable=False).normalized
@@ -30,7 +31,7 @@ def _password(value: str) -> str:
     return value
 
 
-Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), AfterValidator(_email)]
+Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), AfterValidator(normal_email)]
 NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD_BYTES), AfterValidator(_password)]
 # No "@": a name can then never be taken for somebody's address at login.
 Username = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

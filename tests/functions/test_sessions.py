@@ -1,0 +1,213 @@
+"""Sessions: refresh tokens that rotate, access tokens that cannot be forged, cookies that stay at home."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import threading
+import time
+import uuid
+from typing import Any
+
+import httpx2 as httpx
+import jwt
+import pytest
+
+from safelight.accounts import queries, sessions
+from safelight.clock import now
+from safelight.db.engine import transaction
+from safelight.security import tokens
+from tests import product
+from tests.api import Photographer, client
+from tests.functions.support import in_parallel, problem, sql
+
+pytestmark = pytest.mark.usefixtures("shared_api")
+
+KEY = tokens.subkey(product.JWT_SECRET, "access")
+
+
+def refresh(token: str) -> httpx.Response:
+    return client().post("/auth/refresh", json={"refresh_token": token})
+
+
+def age(token: str, seconds: int) -> None:
+    """Let the token have been used that much earlier."""
+    sql(
+        "UPDATE refresh_tokens SET used_at = used_at - make_interval(secs => :seconds) WHERE token_hash = :hash",
+        seconds=seconds, hash=tokens.refresh_token_hash(token),
+    )  # fmt: skip
+
+
+def test_a_refresh_token_is_replaced_with_every_use() -> None:
+    first = Photographer.registered().tokens["refresh_token"]
+    answer = refresh(first)
+    assert answer.headers["cache-control"] == "no-store"
+    pair = answer.json()
+    assert pair.keys() == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert (pair["token_type"], pair["expires_in"]) == ("bearer", 900)
+    third = refresh(pair["refresh_token"]).json()["refresh_token"]
+    assert len({first, pair["refresh_token"], third}) == 3
+    assert sql("SELECT count(*) FROM refresh_tokens WHERE token_hash = :raw", raw=third.encode()) == [(0,)]
+
+
+def test_the_same_retry_gets_the_same_successor_for_ten_seconds() -> None:
+    first = Photographer.registered().tokens["refresh_token"]
+    second = refresh(first).json()["refresh_token"]
+    age(first, 9)
+    assert refresh(first).json()["refresh_token"] == second
+    assert refresh(second).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["late", "after the successor was used"])
+def test_a_token_used_twice_ends_its_session_and_no_other(how: str) -> None:
+    anna = Photographer.registered()
+    first = anna.tokens["refresh_token"]
+    anna.sign_in()
+    other = anna.tokens["refresh_token"]
+    last = refresh(first).json()["refresh_token"]
+    if how == "late":
+        age(first, 11)
+    else:
+        last = refresh(last).json()["refresh_token"]
+    problem(refresh(first), 401, "refresh_token_reused")
+    problem(refresh(last), 401, "unauthorized")  # the revocation was committed although the request failed
+    assert refresh(other).status_code == 200
+
+
+def test_fifty_parallel_refreshes_leave_exactly_one_live_token() -> None:
+    first = Photographer.registered().tokens["refresh_token"]
+    answers = in_parallel(50, lambda _: refresh(first))
+    assert {answer.status_code for answer in answers} == {200}
+    successors = {answer.json()["refresh_token"] for answer in answers}
+    assert len(successors) == 1
+    [(live,)] = sql(
+        "SELECT count(*) FROM refresh_tokens WHERE used_at IS NULL AND revoked_at IS NULL AND family_id ="
+        " (SELECT family_id FROM refresh_tokens WHERE token_hash = :hash)",
+        hash=tokens.refresh_token_hash(first),
+    )
+    assert live == 1
+
+
+def test_a_refresh_that_runs_beside_a_new_password_is_ended_too() -> None:
+    token = Photographer.registered().tokens["refresh_token"]
+    nobody = sessions.Client(None, None)
+    with transaction() as session:
+        pair = sessions.refresh(session, token, nobody, product.JWT_SECRET, now())
+        found = queries.lock_refresh_token(session, tokens.refresh_token_hash(token))
+        assert found is not None
+        user_id = found.user_id
+
+        def end_all() -> None:
+            with transaction() as other:
+                queries.revoke_all(other, now(), user_id=user_id)
+
+        ending = threading.Thread(target=end_all)
+        ending.start()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while not sql(waiting)[0][0]:
+            time.sleep(0.01)
+    ending.join()
+    problem(refresh(pair.refresh_token), 401, "unauthorized")
+
+
+def test_a_token_that_ran_out_or_never_was_is_refused() -> None:
+    token = Photographer.registered().tokens["refresh_token"]
+    sql("UPDATE refresh_tokens SET expires_at = now() WHERE token_hash = :h", h=tokens.refresh_token_hash(token))
+    for given in (token, "never-issued", "", "\0", token + "x"):
+        problem(refresh(given), 401, "unauthorized")
+    problem(client().post("/auth/refresh"), 401, "unauthorized")
+
+
+def test_logout_ends_the_session_by_cookie_and_by_body() -> None:
+    anna = Photographer.registered()
+    by_cookie = anna.tokens["refresh_token"]
+    left = anna.http.post("/auth/logout")
+    assert left.status_code == 204
+    assert not anna.http.cookies
+    problem(refresh(by_cookie), 401, "unauthorized")
+    anna.sign_in()
+    by_body = anna.tokens["refresh_token"]
+    assert client().post("/auth/logout", json={"refresh_token": by_body}).status_code == 204
+    problem(refresh(by_body), 401, "unauthorized")
+    assert client().post("/auth/logout").status_code == 204
+
+
+def test_the_refresh_cookie_is_for_this_site_and_no_script() -> None:
+    anna = Photographer.registered()
+    answer = anna.http.post("/auth/refresh")
+    cookie = answer.headers["set-cookie"].lower()
+    assert cookie.startswith("safelight_refresh=")
+    assert {"httponly", "samesite=strict", "path=/", "max-age=2592000"} <= set(cookie.split("; "))
+    assert "domain" not in cookie
+    for origin in ("https://evil.example", "null"):
+        for path in ("/auth/refresh", "/auth/logout"):
+            problem(anna.http.post(path, headers={"Origin": origin}), 403, "forbidden")
+    assert anna.http.post("/auth/refresh", headers={"Origin": product.BASE_URL}).status_code == 200
+
+
+def test_over_https_the_cookie_is_bound_to_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    from safelight.config import settings
+
+    anna = Photographer.registered()
+    monkeypatch.setenv("BASE_URL", "https://photos.example")
+    settings.cache_clear()
+    try:
+        body = {"refresh_token": anna.tokens["refresh_token"]}
+        cookie = client().post("/auth/refresh", json=body).headers["set-cookie"]
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert cookie.startswith("__Host-safelight_refresh=")
+    assert {"HttpOnly", "Secure", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+
+
+def _claims(**changed: Any) -> dict[str, Any]:
+    moment = now()
+    return {
+        "sub": str(uuid.uuid4()),
+        "aud": "safelight",
+        "iat": moment,
+        "exp": moment + dt.timedelta(minutes=5),
+    } | changed
+
+
+def _unsigned(claims: dict[str, Any]) -> str:
+    parts = [{"alg": "none", "typ": "at+jwt"}, {**claims, "iat": 0, "exp": 2**40}]
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
+
+
+def test_only_a_fresh_access_token_of_ours_is_let_in() -> None:
+    anna = Photographer.registered()
+    sub = anna.call("GET", "/auth/me").json()["id"]
+    typ = {"typ": "at+jwt"}
+    past = now() - dt.timedelta(hours=1)
+    good = jwt.encode(_claims(sub=sub), KEY, "HS256", headers=typ)
+    head, body, signature = good.split(".")
+    forged = {
+        "none": _unsigned(_claims(sub=sub)),
+        "another algorithm": jwt.encode(_claims(sub=sub), KEY * 2, "HS512", headers=typ),
+        "another key": jwt.encode(_claims(sub=sub), b"x" * 32, "HS256", headers=typ),
+        "the secret itself as key": jwt.encode(_claims(sub=sub), product.JWT_SECRET, "HS256", headers=typ),
+        "no type": jwt.encode(_claims(sub=sub), KEY, "HS256"),
+        "another audience": jwt.encode(_claims(sub=sub, aud="other"), KEY, "HS256", headers=typ),
+        "no audience": jwt.encode({**_claims(sub=sub), "aud": None}, KEY, "HS256", headers=typ),
+        "ran out": jwt.encode(_claims(sub=sub, iat=past, exp=past), KEY, "HS256", headers=typ),
+        "no end": jwt.encode({k: v for k, v in _claims(sub=sub).items() if k != "exp"}, KEY, "HS256", headers=typ),
+        "nobody": jwt.encode(_claims(), KEY, "HS256", headers=typ),
+        "no user at all": jwt.encode(_claims(sub="root"), KEY, "HS256", headers=typ),
+        "cut off": good[:-4],
+        "no signature": f"{head}.{body}.",
+        "one bit": f"{head}.{body}.{('B' if signature[0] == 'A' else 'A') + signature[1:]}",
+        "a refresh token": anna.tokens["refresh_token"],
+        "nonsense": "a.b.c",
+    }
+    assert client().get("/auth/me", headers={"Authorization": f"Bearer {good}"}).status_code == 200
+    for name, token in forged.items():
+        answer = client().get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+        assert answer.headers["www-authenticate"] == "Bearer", name
+        problem(answer, 401, "unauthorized")
+    for headers in ({}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}):
+        problem(client().get("/auth/me", headers=headers), 401, "unauthorized")

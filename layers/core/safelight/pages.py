@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import Any, Self
@@ -43,12 +44,15 @@ def decode_cursor(cursor: str, *types: type[Any]) -> list[Any]:
 
 
 def _read(part: Any, kind: type[Any]) -> Any:
-    if hasattr(kind, "fromisoformat"):
-        read = kind.fromisoformat(part)
-        if read.tzinfo is None:
+    if kind is int:
+        if type(part) is not int or part.bit_length() > 63:  # what the database holds
             raise ValueError
-        return read
-    read = kind(part)
-    if isinstance(read, int) and not -(2**63) <= read < 2**63:
+        return part
+    if not isinstance(part, str):
+        raise TypeError
+    if kind is not dt.datetime:
+        return kind(part)
+    read = dt.datetime.fromisoformat(part)
+    if read.tzinfo is None:
         raise ValueError
-    return read
+    return read.astimezone(dt.UTC)

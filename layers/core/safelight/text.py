@@ -1,9 +1,10 @@
-"""The kinds of text and bodies that requests bring."""
+"""The kinds of text, times and bodies that requests bring."""
 
+import datetime as dt
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 
 class Body(BaseModel):
@@ -22,8 +23,16 @@ def _storable(value: str) -> str:
     return unicodedata.normalize("NFC", value)
 
 
+def _utc(value: dt.datetime) -> dt.datetime:
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError("this is beyond the calendar") from error
+
+
 Storable = AfterValidator(_storable)
 Title = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Storable]
 Description = Annotated[str, StringConstraints(max_length=5000), Storable]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=255), Storable]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True), Storable]
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]

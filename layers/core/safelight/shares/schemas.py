@@ -4,10 +4,10 @@ import datetime as dt
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from safelight.accounts.schemas import MAX_PASSWORD_BYTES
-from safelight.text import Body, Storable, Title
+from safelight.text import Body, Moment, Storable, Title
 
 DownloadPolicy = Literal["none", "web", "original"]
 
@@ -34,7 +34,7 @@ class ShareCreate(Body):
     label: Title = ""
     slug: Slug | None = None
     password: SharePassword | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     download: DownloadPolicy = "original"
     max_downloads: MaxDownloads | None = None
 
@@ -45,7 +45,7 @@ class SharePatch(Body):
     label: Title | None = None
     slug: Slug | None = None
     password: SharePassword | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     download: DownloadPolicy | None = None
     max_downloads: MaxDownloads | None = None
     revoked: bool | None = None

@@ -56,6 +56,10 @@ find_python() {
     return 1
 }
 
+sync_with_uv() {
+    "$uv" pip sync --quiet --require-hashes --python "$directory/bin/python" "$requirements"
+}
+
 say "Preparing $directory from $requirements (the first time takes about half a minute) ..."
 started=$(date +%s)
 mkdir -p "$(dirname "$directory")"
@@ -68,7 +72,8 @@ if find_uv || { bring_uv && find_uv; }; then
         say "Python 3.13 is needed: none was found here, and uv could not download one (see above)."
         exit 1
     fi
-    "$uv" pip sync --quiet --require-hashes --python "$directory/bin/python" "$requirements"
+    # uv brings certificates of its own; behind a company's proxy only the system's know the way
+    sync_with_uv 2>/dev/null || UV_SYSTEM_CERTS=true sync_with_uv
 elif [ -n "$python313" ]; then
     is_313 "$directory/bin/python" || "$python313" -m venv --clear "$directory"
     "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \

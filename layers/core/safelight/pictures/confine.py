@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import os
-import platform
 import resource
 import signal
 import struct
@@ -12,21 +11,30 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 
-# audit architecture, seccomp(2)'s own number, and the calls a decoder has no use for, by machine. Numbers are from the
-# kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
+# By machine: its audit number, those of seccomp(2) and clone(2), and of the calls that a decoder has no use for. Source:
+# the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 _X86 = {
-    "open": 2, "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "socketpair": 53, "fork": 57,
-    "vfork": 58, "execve": 59, "kill": 62, "creat": 85, "unlink": 87, "rename": 82, "ptrace": 101, "openat": 257,
-    "unlinkat": 263, "accept4": 288, "process_vm_readv": 310, "process_vm_writev": 311, "execveat": 322,
-    "io_uring_setup": 425, "pidfd_open": 434, "openat2": 437, "pidfd_getfd": 438,
+    "open": 2, "creat": 85, "mknod": 133, "mknodat": 259, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "link": 86,
+    "linkat": 265, "symlink": 88, "symlinkat": 266, "unlink": 87, "unlinkat": 263, "rename": 82, "renameat": 264,
+    "renameat2": 316, "truncate": 76, "chmod": 90, "fchmodat": 268, "chown": 92, "fchownat": 260, "openat": 257,
+    "openat2": 437, "mount": 165, "unshare": 272, "setns": 308, "socket": 41, "socketpair": 53, "bind": 49,
+    "listen": 50, "accept": 43, "accept4": 288, "connect": 42, "fork": 57, "vfork": 58, "execve": 59,
+    "execveat": 322, "kill": 62, "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
+    "pidfd_send_signal": 424, "pidfd_open": 434, "pidfd_getfd": 438, "ptrace": 101, "process_vm_readv": 310,
+    "process_vm_writev": 311, "io_uring_setup": 425, "perf_event_open": 298, "bpf": 321, "userfaultfd": 323,
+    "add_key": 248, "request_key": 249, "keyctl": 250,
 }  # fmt: skip
 _ARM = {
-    "unlinkat": 35, "openat": 56, "ptrace": 117, "kill": 129, "socket": 198, "socketpair": 199, "bind": 200,
-    "listen": 201, "accept": 202, "connect": 203, "execve": 221, "accept4": 242, "process_vm_readv": 270,
-    "process_vm_writev": 271, "execveat": 281, "io_uring_setup": 425, "pidfd_open": 434, "openat2": 437,
-    "pidfd_getfd": 438,
+    "mknodat": 33, "mkdirat": 34, "linkat": 37, "symlinkat": 36, "unlinkat": 35, "renameat": 38, "renameat2": 276,
+    "truncate": 45, "fchmodat": 53, "fchownat": 54, "openat": 56, "openat2": 437, "mount": 40, "unshare": 97,
+    "setns": 268, "socket": 198, "socketpair": 199, "bind": 200, "listen": 201, "accept": 202, "accept4": 242,
+    "connect": 203, "execve": 221, "execveat": 281, "kill": 129, "tkill": 130, "tgkill": 131,
+    "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "pidfd_send_signal": 424, "pidfd_open": 434,
+    "pidfd_getfd": 438, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425,
+    "perf_event_open": 241, "bpf": 280, "userfaultfd": 282, "add_key": 217, "request_key": 218, "keyctl": 219,
 }  # fmt: skip
-_MACHINES = {"x86_64": (0xC000003E, 317, _X86), "aarch64": (0xC00000B7, 277, _ARM)}
+_MACHINES = {"x86_64": (0xC000003E, 317, 56, _X86), "aarch64": (0xC00000B7, 277, 220, _ARM)}
+_CLONE3, _CLONE_THREAD, _X32 = 435, 0x10000, 0x40000000
 
 
 def limit(*, memory: int, cpu_seconds: int) -> None:
@@ -42,16 +50,16 @@ def limit(*, memory: int, cpu_seconds: int) -> None:
 
 
 def seal() -> bool:
-    """Deny this process, in all its threads, new files, sockets, programs and the memory of others (EPERM).
+    """Deny this process, in all its threads, files, sockets, new processes, signals and the memory of others (EPERM).
 
     For use once everything needed is loaded. The environment of the parent, same user or not, cannot be read after it,
     since /proc cannot be opened. Returns False where the system has no such filter (not Linux, another processor, a
     kernel that forbids it): the limits and the empty environment hold there, too. Source: seccomp(2).
     """
-    if sys.platform != "linux" or platform.machine() not in _MACHINES:
+    if sys.platform != "linux" or os.uname().machine not in _MACHINES:
         return False
-    arch, seccomp, denied = _MACHINES[platform.machine()]
-    program = _program(arch, sorted(denied.values()))
+    arch, seccomp, clone, denied = _MACHINES[os.uname().machine]
+    program = _program(arch, clone, sorted(denied.values()))
     code = ctypes.create_string_buffer(program, len(program))
 
     class Filter(ctypes.Structure):
@@ -64,14 +72,29 @@ def seal() -> bool:
     return bool(libc.syscall(seccomp, _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.byref(what)) == 0)
 
 
-def _program(arch: int, numbers: list[int]) -> bytes:
-    """Classic BPF: another architecture is killed, a listed number answers EPERM, the rest is allowed."""
-    load, equal, answer = 0x20, 0x15, 0x06
-    allow, refuse, kill = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
-    count = len(numbers)
-    steps = [(load, 0, 0, 4), (equal, 1, 0, arch), (answer, 0, 0, kill), (load, 0, 0, 0)]
-    steps += [(equal, count - index, 0, number) for index, number in enumerate(numbers)]
-    steps += [(answer, 0, 0, allow), (answer, 0, 0, refuse)]
+def _program(arch: int, clone: int, numbers: list[int]) -> bytes:
+    """Classic BPF over `struct seccomp_data`: a listed number answers EPERM, so does a new process; the rest may pass.
+
+    clone3 hides its flags behind a pointer; told that there is none, the C library takes clone to start its threads.
+    """
+    load, equal, at_least, has_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
+    allow, kill, error = 0x7FFF0000, 0x80000000, 0x00050000
+    steps = [
+        (load, 0, 0, 4),
+        (equal, 1, 0, arch),
+        (answer, 0, 0, kill),
+        (load, 0, 0, 0),
+        (equal, 0, 1, _CLONE3),
+        (answer, 0, 0, error | errno.ENOSYS),
+        (equal, 0, 4, clone),
+        (load, 0, 0, 16),
+        (has_bit, 1, 0, _CLONE_THREAD),
+        (answer, 0, 0, error | errno.EPERM),
+        (answer, 0, 0, allow),
+        (at_least, len(numbers) + 1, 0, _X32),  # the same calls under other numbers
+    ]
+    steps += [(equal, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
+    steps += [(answer, 0, 0, allow), (answer, 0, 0, error | errno.EPERM)]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 

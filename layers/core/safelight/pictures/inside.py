@@ -50,12 +50,13 @@ def _serve(control: socket.socket, reports: dict[int, int]) -> bool:
         return False  # the product closed its end, or is gone
     picture, answer, report = descriptors
     memory, cpu_seconds = wire.REQUEST.unpack(request)
+    warm = os.getpid()
     try:
         pid = os.fork()
     except OSError:
         pid = -1
     if pid == 0:
-        _become(picture, answer, memory, cpu_seconds)
+        _become(warm, picture, answer, memory, cpu_seconds)
     os.close(picture)
     os.close(answer)
     with suppress(OSError):
@@ -78,7 +79,7 @@ def _report(reports: dict[int, int]) -> None:
         os.close(report)
 
 
-def _become(picture: int, answer: int, memory: int, cpu_seconds: int) -> None:
+def _become(warm: int, picture: int, answer: int, memory: int, cpu_seconds: int) -> None:
     """The child: one picture, and no way back."""
     try:
         signal.set_wakeup_fd(-1)
@@ -90,6 +91,8 @@ def _become(picture: int, answer: int, memory: int, cpu_seconds: int) -> None:
         # Above all the control socket and the other children's reports.
         os.closerange(3, 4096)
         confine.limit(memory=memory, cpu_seconds=cpu_seconds)
+        if os.getppid() != warm:
+            os._exit(1)  # it ended before its death could become ours
         confine.seal()
         work()
     except BaseException:  # noqa: BLE001  whatever it was, this process must not go on as a second warm one

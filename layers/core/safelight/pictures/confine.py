@@ -11,8 +11,8 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 
-# By machine: its audit number, those of seccomp(2) and clone(2), and of the calls that a decoder has no use for. Source:
-# the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
+# By machine: its audit number, those of seccomp(2) and clone(2), and of the calls that a decoder has no use for.
+# Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of the kernel.
 _X86 = {
     "open": 2, "creat": 85, "mknod": 133, "mknodat": 259, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "link": 86,
     "linkat": 265, "symlink": 88, "symlinkat": 266, "unlink": 87, "unlinkat": 263, "rename": 82, "renameat": 264,

@@ -18,26 +18,25 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 NOBODY = 65534
-INNER_UID = 1000
-"""The uid that root appears as inside the namespace: any but 0 does for Postgres."""
+"""The unprivileged account that every Linux has; programs that look their user up find it."""
 
 
 def enter_namespace() -> None:
-    """Let root appear as an ordinary user to the program alone (user_namespaces(7)); files stay root's."""
+    """Appear as nobody to the program alone (user_namespaces(7)); on disk its files belong to who we are."""
     uid, gid = os.getuid(), os.getgid()
     os.unshare(os.CLONE_NEWUSER)
     for name, line in (
         ("setgroups", "deny"),
-        ("uid_map", f"{INNER_UID} {uid} 1"),
-        ("gid_map", f"{INNER_UID} {gid} 1"),
+        ("uid_map", f"{NOBODY} {uid} 1"),
+        ("gid_map", f"{NOBODY} {gid} 1"),
     ):
         Path("/proc/self", name).write_text(line)
-    os.setgid(INNER_UID)
-    os.setuid(INNER_UID)
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
 
 
 def become_nobody() -> None:
-    """The way out where user namespaces are forbidden: the unprivileged account every system has."""
+    """The way out for root where user namespaces are forbidden."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -48,18 +49,31 @@ def binaries() -> Path:
 
 
 def identity_for(program: Path) -> Identity:
-    """How to run `program`, which refuses root: unchanged, in a user namespace, or as nobody."""
-    if os.geteuid() != 0:
+    """How to run `program`, which refuses root and users without a name: unchanged, in a user namespace, or as nobody.
+
+    Raises StartError where none of them works.
+    """
+    root = os.geteuid() == 0
+    if not root and _has_name(os.geteuid()):
         return "keep"
-    candidates: tuple[Identity, ...] = ("namespace", "nobody")
+    candidates: tuple[Identity, ...] = ("namespace", "nobody") if root else ("namespace",)
     for identity in candidates:
         wrapped = command_line([program, "--version"], identity=identity)
         if subprocess.run(wrapped, capture_output=True, check=False).returncode == 0:
             return identity
+    if not root:
+        raise StartError(f"Postgres needs a user with a name, and user id {os.geteuid()} has none on this system")
     raise StartError(
         "Postgres refuses to run as root, user namespaces are forbidden here, and 'nobody' cannot read "
         f"{program}: run as an ordinary user, or keep the checkout where every user can read it"
     )
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return False
 
 
 class Postgres:

@@ -57,3 +57,7 @@ def test_a_gallery_from_upload_to_the_visitors_zip() -> None:
 
     counted = anna.call("GET", f"/share-links/{share['share_id']}").json()
     assert (counted["views"], counted["single_downloads"], counted["zip_downloads"]) == (1, 1, 1)
+    stats = anna.call("GET", f"/share-links/{share['share_id']}/stats").json()
+    [day] = stats["days"]
+    assert (day["views"], day["single_downloads"], day["zip_downloads"]) == (1, 1, 1)
+    assert (stats["views"], stats["single_downloads"], stats["zip_downloads"]) == (1, 1, 1)

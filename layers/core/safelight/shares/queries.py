@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable
 
 from sqlalchemy import Date as SqlDate
-from sqlalchemy import Row, Select, cast, func, select, text, tuple_
+from sqlalchemy import Row, Select, cast, func, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from safelight.models import Gallery, ShareEvent, ShareLink
@@ -53,7 +53,8 @@ def page(
 
 def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int, int]]:
     """(day, views, single downloads, ZIP downloads), oldest first."""
-    day = cast(func.timezone("UTC", ShareEvent.at), SqlDate).label("day")
+    # Written out, not bound: pg8000 would send it twice, and Postgres would take the two for different expressions.
+    day = cast(func.timezone(literal_column("'UTC'"), ShareEvent.at), SqlDate).label("day")
     rows = session.execute(
         select(
             day,

@@ -1,0 +1,172 @@
+"""What each function asks of the bucket, recorded while it works, is what its role allows: no less and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from botocore.client import BaseClient
+
+from safelight import storage, sweep
+from safelight.db.engine import transaction
+from safelight.models import Photo
+from safelight.photos import worker
+from safelight.queue import Queue
+from safelight.storage.light import LightStore
+from safelight.storage.signer import Signer
+from safelight.web.deps import get_queue
+from tests.core.pictures import samples
+from tests.template.test_privileges import PREFIXES
+
+pytestmark = pytest.mark.usefixtures("bucket_settings")
+
+VERBS = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "GetObject": "Get", "HeadObject": "Get", "PutObject": "Put"}
+
+
+class Ledger:
+    """(prefix, verb) pairs by function, of every call to the store and every URL and form signed for somebody else."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, dict[str, set[str]]] = {}
+        self.lists: set[str] = set()
+        self.function = "nobody"
+
+    def add(self, verb: str, key: str) -> None:
+        prefix = "jobs/process_photo" if key.startswith("jobs/process_photo/") else key.partition("/")[0]
+        self.used.setdefault(self.function, {}).setdefault(prefix, set()).add(verb)
+
+    def called(self, operation: str, arguments: dict[str, Any]) -> None:
+        """An operation of S3 in the terms of IAM (docs.aws.amazon.com/AmazonS3/latest/API: Permissions of each)."""
+        if operation == "ListObjectsV2":
+            self.lists.add(self.function)
+        elif operation == "CopyObject":
+            self.add("Get", arguments["CopySource"]["Key"])
+            self.add("Put", arguments["Key"])
+        elif operation == "DeleteObjects":
+            for entry in arguments["Delete"]["Objects"]:
+                self.add("Delete", entry["Key"])
+        else:
+            self.add(VERBS[operation], arguments["Key"])
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """Records until the test ends."""
+    kept = Ledger()
+    make_call: Callable[..., Any] = getattr(BaseClient, "_make_api_call")  # noqa: B009 - botocore's types hide it
+    request, urls, post = LightStore._request, Signer._urls, Signer.post
+
+    def recorded_call(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
+        kept.called(operation, arguments)
+        return make_call(self, operation, arguments)
+
+    def recorded_request(self: LightStore, method: str, key: str, *rest: Any) -> Any:
+        kept.add(VERBS[method], key)
+        return request(self, method, key, *rest)
+
+    def recorded_urls(self: Signer, method: str, *rest: Any, **options: Any) -> Callable[[str], str]:
+        sign = urls(self, method, *rest, **options)
+
+        def recorded_sign(key: str) -> str:
+            kept.add(VERBS[method], key)
+            return sign(key)
+
+        return recorded_sign
+
+    def recorded_post(self: Signer, key: str, **options: Any) -> Any:
+        kept.add("Put", key)
+        return post(self, key, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", recorded_call)
+        patch.setattr(LightStore, "_request", recorded_request)
+        patch.setattr(Signer, "_urls", recorded_urls)
+        patch.setattr(Signer, "post", recorded_post)
+        yield kept
+
+
+class Caller:
+    """One photographer and her visitors, calling the functions' applications."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.token = ""
+
+    def __call__(self, function: str, method: str, path: str, body: Any = None) -> httpx.Response:
+        app = importlib.import_module(f"functions.{function}.app").app
+        if function == "photos":
+            # As on AWS, where wake-ups leave through the bucket.
+            app.dependency_overrides[get_queue] = lambda: Queue(storage.light_store())
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+                return await client.request(method, path, json=body, headers=headers)
+
+        self.ledger.function = function
+        # asyncio.run would drop, unclosed, the loop that Mangum left as the thread's own.
+        loop = asyncio.new_event_loop()
+        try:
+            answer = loop.run_until_complete(ask())
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+            self.ledger.function = "nobody"
+            app.dependency_overrides.clear()
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer
+
+
+def upload(call: Caller, gallery: str, data: bytes) -> str:
+    """A photo whose bytes are in the bucket."""
+    wanted = {"filename": "a.jpg", "content_type": "image/jpeg", "file_size": len(data)}
+    photo: str = call("photos", "POST", f"/galleries/{gallery}/photos", wanted).json()["photo"]["id"]
+    storage.storage().write(f"incoming/{photo}", data, "image/jpeg")
+    return photo
+
+
+def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger) -> None:
+    call = Caller(ledger)
+    person = {"email": "ada@example.com", "password": "Correct-Horse-7"}
+    call("accounts", "POST", "/auth/register", person)
+    call.token = call("accounts", "POST", "/auth/login", person).json()["access_token"]
+    call("operations", "GET", "/health")
+    gallery = call("galleries", "POST", "/galleries", {"title": "Recorded"}).json()["id"]
+    data = samples.jpeg()
+    photo, lost = upload(call, gallery, data), upload(call, gallery, data)
+    call("photos", "POST", f"/photos/{photo}/complete")
+
+    ledger.function = "process_photo"
+    worker.handle_record(f"incoming/{photo}")
+    ledger.function = "nobody"
+    for name in ("thumb", "large", "original"):
+        call("photos", "GET", f"/photos/{photo}/renditions/{name}")
+
+    share = call("galleries", "POST", f"/galleries/{gallery}/share-links", {}).json()["share_id"]
+    call("visits", "GET", f"/s/{share}")
+    call("visits", "GET", f"/s/{share}/photos/{photo}")
+    call("visits", "GET", f"/s/{share}/download/{photo}")
+    call("downloads", "GET", f"/s/{share}/download/all")
+    call("downloads", "GET", f"/s/{share}/download/all?size=web")
+
+    call("photos", "DELETE", f"/photos/{photo}")
+    with transaction() as session:
+        # Its event was lost, and nobody called complete.
+        forgotten = session.get_one(Photo, lost)
+        forgotten.created_at -= 2 * sweep.PENDING_LOOKED_FOR
+        forgotten.updated_at -= 2 * sweep.PENDING_LOOKED_FOR
+    ledger.function = "sweep"
+    swept = sweep.sweep(storage.storage(), Queue(storage.light_store()))
+    ledger.function = "nobody"
+    assert swept.arrived == 1
+    assert swept.erased == 1
+
+    used = {f"{''.join(part.title() for part in name.split('_'))}Role": pairs for name, pairs in ledger.used.items()}
+    used.pop("NobodyRole")
+    assert used == {role: prefixes for role, prefixes in PREFIXES.items() if prefixes}
+    assert ledger.lists == {"sweep"}

@@ -37,6 +37,11 @@ def live(session: Session, kind: str, subject_id: uuid.UUID) -> uuid.UUID | None
     return session.scalars(select(Job.id).where(Job.kind == kind, Job.subject_id == subject_id, LIVE)).one_or_none()
 
 
+def subject(session: Session, job_id: uuid.UUID) -> uuid.UUID | None:
+    """The job's subject; it never changes."""
+    return session.scalars(select(Job.subject_id).where(Job.id == job_id)).one_or_none()
+
+
 def lock_due(session: Session, job_id: uuid.UUID) -> Job | None:
     """The job when it may start now and nobody else is looking at it."""
     return session.scalars(select(Job).where(Job.id == job_id, _due()).with_for_update(skip_locked=True)).one_or_none()

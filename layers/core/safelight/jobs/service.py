@@ -55,6 +55,11 @@ def enqueue(
     return job_id
 
 
+def subject(session: Session, job_id: uuid.UUID) -> uuid.UUID | None:
+    """What a job is about; None when there is no such job."""
+    return queries.subject(session, job_id)
+
+
 def claim(session: Session, job_id: uuid.UUID, *, lease_seconds: float = LEASE_SECONDS) -> Claim | None:
     """Take a due job, or one whose worker's lease ran out; None when there is nothing to take."""
     job = queries.lock_due(session, job_id)

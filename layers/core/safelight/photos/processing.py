@@ -58,16 +58,18 @@ class _Photo(Protocol):
 def process(job_id: uuid.UUID, store: Store, render: Render) -> None:
     """Run one `process_photo` job, if it is due. Ends in `ready`, in `failed` with a reason, or in a later attempt."""
     with transaction() as session:
+        # Photo before job, here and below: whoever hears of an upload holds the photo when it looks for the job.
+        photo_id = jobs.subject(session, job_id)
+        photo = queries.lock_for_work(session, photo_id) if photo_id else None
         held = jobs.claim(session, job_id)
-        photo = queries.lock_for_work(session, held.subject_id) if held else None
         if held is None:
             return
         if photo is None or photo.status in ("ready", "failed"):
             jobs.complete(session, held)
             return
         if held.exhausted:
-            jobs.fail(session, held, "every attempt ended with its worker")
             give_up(session, photo.id, GAVE_UP)
+            jobs.fail(session, held, "every attempt ended with its worker")
             return
     with log_context(job_id=str(job_id), photo_id=str(photo.id), gallery_id=str(photo.gallery_id)):
         try:
@@ -143,8 +145,8 @@ def _write(store: Store, photo: _Photo, made: MadeRendition) -> Rendition:
 
 def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo, renditions: list[Rendition]) -> None:
     with transaction() as session:
-        jobs.complete(session, held)
         row = queries.lock_for_work(session, photo.id)
+        jobs.complete(session, held)
         if row is None:
             return  # deleted meanwhile: the sweep erases what was written
         row.status, row.failure_reason = "ready", None
@@ -156,14 +158,14 @@ def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo
 
 def _fail(held: Claim, reason: str) -> None:
     with transaction() as session:
-        jobs.fail(session, held, reason)
         give_up(session, held.subject_id, reason)
+        jobs.fail(session, held, reason)
 
 
 def _later(held: Claim, error: str) -> None:
     with transaction() as session:
         if held.last:
-            jobs.fail(session, held, error)
             give_up(session, held.subject_id, GAVE_UP)
+            jobs.fail(session, held, error)
         else:
             jobs.retry(session, held, error)

@@ -3,7 +3,7 @@
 Options that are not obvious, each measured with libvips 8.18 and pyvips 3.2:
 - `fail_on` given to `thumbnail_*` is ignored and a cut-off file would pass; only the loader's own option string counts.
 - `output_profile` costs a 24 MP picture without a profile four times its processing, for nothing: so it is given only
-  where there is a profile, or CMYK, to convert from.
+  where there is a profile other than sRGB, or CMYK, to convert from.
 - `linear=True` and shrinking in the JPEG decoder are five times slower and visibly softer, respectively.
 """
 
@@ -18,6 +18,7 @@ from thumbhash import rgba_to_thumb_hash
 from . import exif
 from .errors import UnreadablePicture
 from .facts import Facts, inspect
+from .profiles import is_srgb
 from .types import SIZES, Camera, Rendered, Rendition
 
 _QUALITY = 80
@@ -75,7 +76,9 @@ def _decode(data: bytes, header: pyvips.Image) -> pyvips.Image:
     """The picture at most 2560 px long, upright, 8-bit sRGB without alpha, in memory."""
     side = SIZES["large"]
     colour: dict[str, str] = {}
-    if _get(header, "icc-profile-data") is not None or header.interpretation == "cmyk":
+    profile = _get(header, "icc-profile-data")
+    foreign = isinstance(profile, bytes) and not (header.interpretation == "srgb" and is_srgb(profile))
+    if foreign or header.interpretation == "cmyk":
         colour = {"output_profile": "srgb", "intent": "relative"}
     image = pyvips.Image.thumbnail_source(
         pyvips.Source.new_from_memory(data),

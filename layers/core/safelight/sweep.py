@@ -101,6 +101,7 @@ def _wake(_store: Store, queue: Queue, swept: Swept) -> None:
 def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
     """Deleted photos leave the bucket, then the database; in that order, so that nothing is forgotten in the bucket."""
     with transaction() as session:
+        queries.hide_orphans(session)
         photos = [
             photo
             for photo in queries.deleted(session, BATCH)

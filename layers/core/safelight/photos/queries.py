@@ -76,6 +76,24 @@ def deleted(session: Session, limit: int) -> list[Photo]:
     )
 
 
+def hide_orphans(session: Session) -> None:
+    """Delete what was added to an account or a gallery at the very moment when that was deleted."""
+    closed = select(User.id).where(User.deleted_at.is_not(None))
+    session.execute(
+        update(Gallery)
+        .where(Gallery.owner_id.in_(closed), Gallery.deleted_at.is_(None))
+        .values(deleted_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+    deleted = select(Gallery.id).where(Gallery.deleted_at.is_not(None))
+    session.execute(
+        update(Photo)
+        .where(Photo.gallery_id.in_(deleted), Photo.deleted_at.is_(None))
+        .values(deleted_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
 def replace_renditions(session: Session, photo_id: uuid.UUID, renditions: list[Rendition]) -> None:
     """Exactly these."""
     session.execute(delete(Rendition).where(Rendition.photo_id == photo_id))

@@ -1,0 +1,155 @@
+"""The sweep: whatever stopped half-way is found, finished, expired or erased; and counted exactly meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import Any
+
+import pytest
+
+from functions.sweep.app import handler
+from safelight.db import driver
+from safelight.db.engine import transaction
+from safelight.shares import queries, visits
+from safelight.storage import storage
+from safelight.sweep import NEVER_ARRIVED, Swept, sweep
+from tests.api import Photographer, client, jpeg, post_form, run_jobs
+from tests.functions.support import in_parallel, sql
+
+pytestmark = pytest.mark.usefixtures("api")
+
+
+class Wakes:
+    """A queue that remembers whom it woke."""
+
+    def __init__(self) -> None:
+        self.woken: list[uuid.UUID] = []
+
+    def wake(self, _: str, job_id: uuid.UUID) -> None:
+        self.woken.append(job_id)
+
+
+def swept(wakes: Any = None) -> Swept:
+    return sweep(storage(), wakes or Wakes())
+
+
+def age(photo_id: str, minutes: int) -> None:
+    sql(
+        "UPDATE photos SET created_at = created_at - make_interval(mins => :minutes),"
+        " updated_at = updated_at - make_interval(mins => :minutes) WHERE id = :id",
+        id=photo_id, minutes=minutes,
+    )  # fmt: skip
+
+
+def test_an_upload_of_which_nobody_told_is_found_and_one_that_never_came_expires() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    lost, never, waiting, fresh = (anna.announce(gallery, jpeg()) for _ in range(4))
+    for made in (lost, fresh):
+        assert post_form(made["upload"], jpeg()).status_code == 204
+    for made, minutes in ((lost, 3), (never, 61), (waiting, 59)):
+        age(made["photo"]["id"], minutes)
+    found = swept()
+    assert (found.arrived, found.expired, found.leftovers) == (1, 1, 0)
+    assert run_jobs() == 1
+    states = [anna.photo(made["photo"]["id"])["status"] for made in (lost, never, waiting, fresh)]
+    assert states == ["ready", "failed", "pending", "pending"]
+    assert anna.photo(never["photo"]["id"])["failure_reason"] == NEVER_ARRIVED
+
+
+def test_a_photo_stuck_without_a_job_gets_one_and_due_jobs_are_woken() -> None:
+    anna = Photographer.registered()
+    stuck, busy = (anna.upload(anna.gallery()["id"]) for _ in range(2))
+    sql("DELETE FROM jobs WHERE subject_id = :id", id=stuck)
+    for photo_id in (stuck, busy):
+        age(photo_id, 16)
+    wakes = Wakes()
+    assert swept(wakes).requeued == 1
+    assert set(wakes.woken) == {
+        row[0] for row in sql("SELECT id FROM jobs WHERE subject_id IN (:a, :b)", a=stuck, b=busy)
+    }
+    assert run_jobs() == 2
+    assert [anna.photo(photo_id)["status"] for photo_id in (stuck, busy)] == ["ready", "ready"]
+    again = Wakes()
+    assert swept(again).woken == 0
+
+
+def test_what_is_left_in_the_inbox_is_removed_and_what_is_waited_for_stays() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    done = anna.upload(gallery)
+    run_jobs()
+    waiting = anna.announce(gallery, jpeg())
+    post_form(waiting["upload"], jpeg())
+    for name in (uuid.uuid4(), "not-an-id"):
+        storage().write(f"incoming/{name}", b"stray", "image/jpeg")
+    assert storage().head(f"incoming/{done}")
+    assert handler({}, None)["leftovers"] == 3
+    assert list(storage().keys("incoming/")) == [f"incoming/{waiting['photo']['id']}"]
+    assert anna.photo(done)["status"] == "ready"
+
+
+def test_what_was_added_while_its_owner_left_goes_too() -> None:
+    """A gallery's or a photo's row can be written at the moment when its account or gallery is deleted."""
+    anna, ben = Photographer.registered(), Photographer.registered()
+    orphaned = anna.announce(anna.gallery()["id"], jpeg())["photo"]["id"]
+    anna_id, _ = (someone.call("GET", "/auth/me").json()["id"] for someone in (anna, ben))
+    kept = ben.announce(ben.gallery()["id"], jpeg())["photo"]["id"]
+    sql("UPDATE users SET deleted_at = now(), is_active = false WHERE id = :id", id=anna_id)
+    assert swept().erased == 1
+    assert sql("SELECT id FROM photos") == [(uuid.UUID(kept),)]
+    assert sql("SELECT count(*) FROM users") == [(1,)]
+    assert orphaned != kept
+
+
+def test_one_failing_step_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    share = anna.share(anna.gallery()["id"])["share_id"]
+    client().get(f"/s/{share}")
+    monkeypatch.setattr("safelight.sweep.queries.unfinished", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        swept()
+    assert sql("SELECT views FROM share_links") == [(1,)]
+
+
+def test_totals_stay_exact_while_events_keep_arriving() -> None:
+    anna = Photographer.registered()
+    share_id = anna.share(anna.gallery()["id"])["share_id"]
+    seen: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            with transaction() as session:
+                queries.roll_up(session, 7)
+            seen.append(anna.call("GET", f"/share-links/{share_id}").json()["views"])
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    visitor = client()
+    statuses = in_parallel(120, lambda _: visitor.get(f"/s/{share_id}").status_code, threads=12)
+    over.set()
+    watching.join()
+    assert statuses == [200] * 120
+    assert seen == sorted(seen)
+    assert anna.call("GET", f"/share-links/{share_id}").json()["views"] == 120
+    swept()
+    assert sql("SELECT views FROM share_links") == [(120,)]
+    stats = anna.call("GET", f"/share-links/{share_id}/stats").json()
+    assert (stats["views"], [day["views"] for day in stats["days"]]) == (120, [120])
+    assert swept().rolled_up == 0
+
+
+def test_rolling_up_waits_for_nobody() -> None:
+    """Not for a download that holds its link, nor for a link that is being deleted with its events."""
+    anna = Photographer.registered()
+    held, other = (anna.share(anna.gallery()["id"], max_downloads=5)["share_id"] for _ in range(2))
+    for share_id in (held, other):
+        client().get(f"/s/{share_id}")
+    with driver.connection() as connection:
+        visits.record(connection, visits.find(connection, held), "single_download", b"visitor")
+        with transaction() as session:
+            assert queries.roll_up(session, 100) == 1
+    assert sql("SELECT views FROM share_links WHERE id = :id", id=other) == [(1,)]
+    assert swept().rolled_up == 2

@@ -44,7 +44,7 @@ class Answer:
 class FaultyStore:
     """Objects by key, and for each key a fault: a function that changes the answer to a request."""
 
-    objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    objects: dict[str, tuple[bytes, str]] = field(default_factory=dict, repr=False)
     faults: dict[str, Callable[[Request, Answer], None]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
@@ -75,10 +75,13 @@ class FaultyStore:
             ready.set()
             await stop
             server.close()
+            await asyncio.sleep(0.01)  # for connections that are being accepted
+            server.abort_clients()
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.01)  # for sockets that are being closed
 
         def run() -> None:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:

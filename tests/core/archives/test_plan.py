@@ -126,38 +126,6 @@ def test_readers_know_a_member_around_4_gib(size: int, tmp_path: Path) -> None:
     assert f" {size} " in listing
 
 
-def test_a_sparse_member_over_4_gib_passes_its_crc(tmp_path: Path) -> None:
-    """One whole check of a wide member: the CRC-32 of 4 GiB + 1 zero bytes, by an independent reader."""
-    crc = _crc_of_zeros(GIB4 + 1)
-    layout = plan([Entry("large.raw", GIB4 + 1, crc, 1_750_000_000, "large")])
-    path = tmp_path / "a.zip"
-    readers.write_sparse(layout, path, {})
-    readers.seven_zip_accepts(path)
-
-
-def _crc_of_zeros(count: int) -> int:
-    """CRC-32 of `count` zero bytes by squaring the one-byte step, so that no gigabytes are read."""
-
-    def apply(matrix: list[int], vector: int) -> int:
-        result = 0
-        for column in matrix:
-            if vector & 1:
-                result ^= column
-            vector >>= 1
-        return result
-
-    step = [0xEDB88320] + [1 << bit for bit in range(31)]  # one zero bit
-    for _ in range(3):
-        step = [apply(step, column) for column in step]  # eight: one zero byte
-    value = 0xFFFFFFFF
-    while count:
-        if count & 1:
-            value = apply(step, value)
-        step = [apply(step, column) for column in step]
-        count >>= 1
-    return value ^ 0xFFFFFFFF
-
-
 def test_the_etag_changes_with_everything_that_decides_the_bytes() -> None:
     entry = Entry("a.jpg", 3, 7, 1_750_000_000, "k", '"e"')
     variants = [

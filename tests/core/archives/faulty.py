@@ -74,8 +74,8 @@ class FaultyStore:
             self.port = server.sockets[0].getsockname()[1]
             ready.set()
             await stop
+            await asyncio.sleep(0.02)  # for connections that are being accepted: closing now would leak them
             server.close()
-            await asyncio.sleep(0.01)  # for connections that are being accepted
             server.abort_clients()
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:

@@ -96,7 +96,7 @@ def test_overrides(disposition: str | None, content_type: str | None) -> None:
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     credentials=st.sampled_from(corpus.CREDENTIALS),
     region=st.sampled_from(corpus.REGIONS[:4]),
@@ -169,7 +169,7 @@ def test_post_forms(endpoint: str | None, crc32: str | None) -> None:
         assert_same_post(credentials, region, endpoint, "incoming/a", "image/jpeg", 15_728_640, 600, crc32, NOW)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     credentials=st.sampled_from(corpus.CREDENTIALS),
     key=corpus.keys.filter(lambda key: "${" not in key),
@@ -218,7 +218,7 @@ def test_headers(key: str, query: str) -> None:
         assert_same_headers(credentials, "GET", key, query, b"", {"Range": "bytes=0-9", "If-Match": '"e"'}, NOW)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     credentials=corpus.credentials,
     key=corpus.keys,
@@ -230,7 +230,7 @@ def test_generated_headers(credentials: Credentials, key: str, body: bytes, cont
     assert_same_headers(credentials, "PUT", key, "", body, {"Content-Type": content_type}, at)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(credentials=corpus.credentials, key=corpus.keys)
 def test_generated_credentials(credentials: Credentials, key: str) -> None:
     assert_same_urls(credentials, "eu-west-1", None, BUCKET, key, client=make_client("eu-west-1", None, credentials))

@@ -1,5 +1,6 @@
 """What the store's bad moments become, over a real socket: which are waited out, which translated, which passed on."""
 
+import http.client
 import socket
 import threading
 import time
@@ -192,6 +193,15 @@ def test_a_connection_that_died_while_frozen_costs_no_error(server: Faulty, ligh
     for _ in range(3):
         assert light.head("k") is not None
     assert len(server.requests) == 3
+
+
+def test_many_dead_connections_cost_no_error_either(light: LightStore) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        dead = [http.client.HTTPConnection("127.0.0.1", unused.getsockname()[1]) for _ in range(5)]
+        light._idle.extend(dead)
+        assert light.head("k") is not None
+    assert not set(dead) & set(light._idle)
 
 
 def test_connections_are_kept_and_shared_between_threads(light: LightStore) -> None:

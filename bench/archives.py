@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -124,57 +125,55 @@ def download_parallel(port: int, keys: list[str], connections: int) -> float:
     for key in keys:
         command += ["-o", "/dev/null", f"http://127.0.0.1:{port}/bucket/{key}"]
     began = time.perf_counter()
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - began
+
+
+type Server = tuple[int, int]
+"""Port and process id."""
 
 
 def fast_store(bench: Bench, rounds: int) -> None:
     """A store that is never the limit."""
     with bench.nginx() as store, bench.server("planned", store) as ours, bench.server("naive", store) as usual:
+        download(ours[0], "tiny", bench.bytes["tiny"])
         idle = rss(ours[1])
         for name in ("large", "small"):
             bench.write_archive(name)
-            size = bench.bytes[name]
-            spent: dict[str, list[float]] = {"ours": [], "usual": []}
-
-            def timed(
-                label: str,
-                server: tuple[int, int],
-                name: str = name,
-                size: int = size,
-                spent: dict[str, list[float]] = spent,
-            ) -> float:
-                before = cpu_seconds(server[1])
-                seconds = download(server[0], name, size, slack=len(bench.entries[name]) * 64)
-                spent[label].append(cpu_seconds(server[1]) - before)
-                return seconds
-
-            times = interleaved(
-                {
-                    "direct": lambda name=name, size=size: download(store, f"{name}.zip", size),
-                    "ours": lambda timed=timed: timed("ours", ours),
-                    "usual": lambda timed=timed: timed("usual", usual),
-                },
-                rounds if name == "large" else rounds * 3,
-            )
-            direct, mine, theirs = (median(times[case]) for case in ("direct", "ours", "usual"))
-            print(f"\nfast store, {len(bench.entries[name])} x {bench.entries[name][0].size / 1e6:g} MB")
-            for case, seconds in (("direct", direct), ("ours", mine), ("zipstream-ng + boto3", theirs)):
-                speed = size / seconds / 1e6
-                print(f"  {case:22} {seconds * 1000:9.1f} ms {speed:8.0f} MB/s   {direct / seconds:5.2f} of direct")
-            if name == "large":
-                print(f"  speed over direct: {verdict(direct / mine, least=0.65)}")
-            else:
-                print(f"  time over direct: {mine / direct:.2f}, {verdict(mine / direct, most=2.5)}")
-            cpu = median(spent["usual"][1:]) / median(spent["ours"][1:])
-            per_gb = [median(values[1:]) / size * 1e9 for values in spent.values()]
-            print(
-                f"  server CPU s per GB: ours {per_gb[0]:.2f}, usual {per_gb[1]:.2f}: 1/{cpu:.1f}, {verdict(cpu, least=7)}"
-            )
-        memory(bench, ours, idle)
+            compare_fast(bench, name, store, {"ours": ours, "usual": usual}, rounds if name == "large" else rounds * 3)
+        memory(ours, idle)
 
 
-def memory(bench: Bench, server: tuple[int, int], idle: int) -> None:
+def compare_fast(bench: Bench, name: str, store: int, servers: dict[str, Server], rounds: int) -> None:
+    """Time and CPU of one set, each case against the direct download."""
+    size, entries = bench.bytes[name], bench.entries[name]
+    spent: dict[str, list[float]] = {case: [] for case in servers}
+
+    def timed(case: str) -> float:
+        port, pid = servers[case]
+        before = cpu_seconds(pid)
+        seconds = download(port, name, size, slack=len(entries) * 64)
+        spent[case].append(cpu_seconds(pid) - before)
+        return seconds
+
+    cases = {case: partial(timed, case) for case in servers}
+    times = interleaved({"direct": partial(download, store, f"{name}.zip", size), **cases}, rounds)
+    direct, mine = median(times["direct"]), median(times["ours"])
+    print(f"\nfast store, {len(entries)} x {entries[0].size / 1e6:g} MB")
+    for case, title in (("direct", "direct"), ("ours", "ours"), ("usual", "zipstream-ng + boto3")):
+        seconds = median(times[case])
+        speed = size / seconds / 1e6
+        print(f"  {title:22} {seconds * 1000:9.1f} ms {speed:8.0f} MB/s   {direct / seconds:5.2f} of direct")
+    if name == "large":
+        print(f"  speed over direct: {verdict(direct / mine, least=0.65)}")
+    else:
+        print(f"  time over direct: {mine / direct:.2f}, {verdict(mine / direct, most=2.5)}")
+    ours, usual = (median(spent[case][1:]) / size * 1e9 for case in ("ours", "usual"))
+    less = verdict(usual / ours, least=7)
+    print(f"  server CPU s per GB: ours {ours:.2f}, usual {usual:.2f}: 1/{usual / ours:.1f}, {less}")
+
+
+def memory(server: Server, idle: int) -> None:
     """Peak memory above an idle server, with one client and with eight, and of eight that read slowly."""
     port, pid = server
     for clients, limit in ((1, None), (8, None), (8, "20M")):
@@ -195,31 +194,26 @@ def distant_store(bench: Bench, rounds: int) -> None:
         bench.server("planned", store) as ours,
         bench.server("naive", store) as usual,
     ):
-        for name in ("medium", "small"):
-            size = bench.bytes[name]
-            keys = [entry.key for entry in bench.entries[name]]
-            connections = 32 if name == "medium" else 50
+        for name, connections in (("medium", 32), ("small", 50)):
+            size, entries = bench.bytes[name], bench.entries[name]
+            keys = [entry.key for entry in entries]
             times = interleaved(
                 {
-                    "direct": lambda keys=keys, many=connections: download_parallel(store, keys, many),
-                    "ours": lambda name=name, size=size: download(ours[0], name, size),
-                    "usual": lambda name=name, size=size: download(usual[0], name, size, slack=10_000),
+                    "direct": partial(download_parallel, store, keys, connections),
+                    "ours": partial(download, ours[0], name, size),
+                    "usual": partial(download, usual[0], name, size, slack=len(keys) * 64),
                 },
                 max(rounds // 2, 2) if name == "medium" else rounds,
             )
-            direct, mine, theirs = (median(times[case]) for case in ("direct", "ours", "usual"))
-            print(f"\nstore like S3, {len(keys)} x {bench.entries[name][0].size / 1e6:g} MB")
-            for case, seconds in (
-                (f"direct, {connections} conn.", direct),
-                ("ours", mine),
-                ("zipstream-ng + boto3", theirs),
-            ):
-                print(f"  {case:22} {seconds * 1000:9.1f} ms {size / seconds / 1e6:8.0f} MB/s")
-            if name == "medium":
-                speed = size / mine / 1e6
-                print(f"  MB/s: {verdict(speed, least=400)}; {theirs / mine:.1f} x zipstream-ng + boto3")
-            else:
-                print(f"  faster than zipstream-ng + boto3: {theirs / mine:.1f} x, {verdict(theirs / mine, least=20)}")
+            print(f"\nstore like S3, {len(keys)} x {entries[0].size / 1e6:g} MB")
+            titles = {"direct": f"direct, {connections} conn.", "ours": "ours", "usual": "zipstream-ng + boto3"}
+            for case, title in titles.items():
+                seconds = median(times[case])
+                print(f"  {title:22} {seconds * 1000:9.1f} ms {size / seconds / 1e6:8.0f} MB/s")
+            speed = size / median(times["ours"]) / 1e6
+            gain = median(times["usual"]) / median(times["ours"])
+            meets = verdict(speed, least=400) if name == "medium" else verdict(gain, least=20)
+            print(f"  {gain:.1f} x zipstream-ng + boto3, {speed:.0f} MB/s: {meets}")
 
 
 def main() -> None:
@@ -229,7 +223,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
     large = 300 if chosen.full else 100
-    sets = {"large": (large, 8_000_000), "medium": (60, 8_000_000), "small": (50, 200_000)}
+    sets = {"large": (large, 8_000_000), "medium": (60, 8_000_000), "small": (50, 200_000), "tiny": (1, 1000)}
     print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores, {chosen.rounds} rounds")
     with tempfile.TemporaryDirectory(prefix="bench-archives-") as directory:
         bench = Bench(Path(directory), sets)

@@ -52,7 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             running = {name: make(layer["ContentUri"], name, shared / name) for name, layer in layers.items()}
             for name, function in document.functions().items():
                 running[name] = make(function["CodeUri"], name, shared / name)
-            said = {name: process.communicate(timeout=240)[0] for name, process in running.items()}
+            said = {name: process.communicate(timeout=600)[0] for name, process in running.items()}
             failed = {name: said[name] for name, process in running.items() if process.returncode}
             assert not failed, failed
     return shared

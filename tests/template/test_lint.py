@@ -17,7 +17,7 @@ def test_sam_validate_lint_is_clean(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"HOME": str(tmp_path), "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run(
-        [SAM, "validate", "--lint"], cwd=document.ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [SAM, "validate", "--lint"], cwd=document.ROOT, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is a valid SAM Template" in done.stdout

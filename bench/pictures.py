@@ -1,7 +1,7 @@
 """The rendition set of a 24 MP JPEG: ours against Pillow size by size, and against libjpeg's own programs as a floor.
 
-`python -m bench.pictures` takes three minutes. All cases run in turns in one run; figures are medians of CPU time (user +
-system) for a picture, from a warm start. The floor is what nobody goes below at this quality: `djpeg` decoding the
+`python -m bench.pictures` takes three minutes. All cases run in turns in one run; figures are medians of CPU time (user
++ system) for a picture, from a warm start. The floor is what nobody goes below at this quality: `djpeg` decoding the
 picture once and `cjpeg -progressive` encoding the four renditions, with no resizing, no orientation, no colour
 management and no thumbhash.
 """

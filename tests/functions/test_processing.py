@@ -6,12 +6,13 @@ import base64
 import random
 import uuid
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from functions.process_photo.app import handler
-from safelight.photos import keys, processing, worker
+from safelight.photos import keys, processing, upload
 from safelight.pictures import child
 from safelight.pictures.types import Rendered
 from safelight.storage import storage
@@ -28,8 +29,8 @@ def put(photo_id: str, data: bytes) -> None:
     storage().write(f"incoming/{photo_id}", data, "image/jpeg")
 
 
-def jobs_of(photo_id: str) -> list[tuple[str, int]]:
-    return [tuple(row) for row in sql("SELECT status, attempts FROM jobs WHERE subject_id = :id", id=photo_id)]  # type: ignore[misc]  # two columns
+def jobs_of(photo_id: str) -> list[tuple[Any, ...]]:
+    return sql("SELECT status, attempts FROM jobs WHERE subject_id = :id", id=photo_id)
 
 
 DATA = jpeg()
@@ -89,7 +90,7 @@ def test_an_object_replaced_between_check_and_copy_is_never_kept(monkeypatch: py
         put(photo_id, jpeg(colour=(1, 2, 3)))
         return rendered
 
-    monkeypatch.setattr(worker.child, "render", render_then_replace)
+    monkeypatch.setattr(child, "render", render_then_replace)
     assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
     assert "replaced while it was being checked" in anna.photo(photo_id)["failure_reason"]
     assert not list(storage().keys(f"originals/{gallery}/{photo_id}"))
@@ -108,7 +109,7 @@ def test_a_photo_deleted_while_it_is_processed_leaves_nothing_after_the_sweep(mo
         assert sweep().erased == 0  # a worker is still writing
         return RENDER(data, content_type)
 
-    monkeypatch.setattr(worker.child, "render", render_then_delete)
+    monkeypatch.setattr(child, "render", render_then_delete)
     assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
     sweep()
     stored = keys.of_photo(uuid.UUID(gallery), uuid.UUID(photo_id))
@@ -124,7 +125,10 @@ def test_every_order_of_events_leads_to_the_same_state(seed: int) -> None:
     photo_id = made["photo"]["id"]
     event = sqs_event(f"incoming/{photo_id}", f"incoming/{photo_id}")
     assert post_form(made["upload"], DATA).status_code == 204
-    said = [lambda: handler(event, None), lambda: anna.call("POST", f"/photos/{photo_id}/complete").status_code] * 3
+    said: list[Callable[[], Any]] = [
+        lambda: handler(event, None),
+        lambda: anna.call("POST", f"/photos/{photo_id}/complete").status_code,
+    ] * 3
     random.Random(seed).shuffle(said)
     for answer in in_parallel(len(said), lambda n: said[n](), threads=1 if seed % 2 else 6):
         assert answer in (FINE, 200)
@@ -144,7 +148,7 @@ def test_a_worker_that_fails_is_retried_and_in_the_end_the_photographer_is_told(
     def broken(*_: object) -> Rendered:
         raise MemoryError("canary-inside")
 
-    monkeypatch.setattr(worker.child, "render", broken)
+    monkeypatch.setattr(child, "render", broken)
     for attempt in range(1, 6):
         assert run_jobs() == 1
         [(status, attempts)] = jobs_of(photo_id)
@@ -182,7 +186,7 @@ def test_keys_and_messages_that_are_not_ours_are_dropped_and_a_failing_one_comes
     def unreachable(*_: object, **__: object) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(worker.upload, "object_arrived", unreachable)
+    monkeypatch.setattr(upload, "object_arrived", unreachable)
     event = sqs_event(f"incoming/{uuid.uuid4()}", "nonsense")
     failed = [{"itemIdentifier": event["Records"][0]["messageId"]}]
     assert handler(event, None) == {"batchItemFailures": failed}

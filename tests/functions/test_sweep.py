@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import Any
 
 import pytest
 
 from functions.sweep.app import handler
 from safelight.db import driver
 from safelight.db.engine import transaction
+from safelight.queue import Queue
 from safelight.shares import queries, visits
 from safelight.storage import storage
 from safelight.sweep import NEVER_ARRIVED, Swept, sweep
@@ -20,17 +20,19 @@ from tests.functions.support import in_parallel, sql
 pytestmark = pytest.mark.usefixtures("api")
 
 
-class Wakes:
-    """A queue that remembers whom it woke."""
+class Wakes(Queue):
+    """Remembers whom it woke."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.woken: list[uuid.UUID] = []
 
-    def wake(self, _: str, job_id: uuid.UUID) -> None:
+    def wake(self, kind: str, job_id: uuid.UUID) -> None:
+        assert kind == "process_photo"
         self.woken.append(job_id)
 
 
-def swept(wakes: Any = None) -> Swept:
+def swept(wakes: Wakes | None = None) -> Swept:
     return sweep(storage(), wakes or Wakes())
 
 

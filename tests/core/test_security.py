@@ -1,0 +1,109 @@
+"""Passwords, tokens, grants and cursors by themselves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safelight.clock import now
+from safelight.config import Settings
+from safelight.errors import Invalid
+from safelight.pages import decode_cursor, encode_cursor
+from safelight.security import grants, passwords, tokens
+from safelight.shares.visits import Visitor
+
+
+def test_a_password_costs_what_it_should_and_nobody_costs_the_same() -> None:
+    hashed = passwords.hash_password("Correct-Horse-7")
+    assert hashed.startswith("$2b$12$")
+    assert passwords.verify_password("Correct-Horse-7", hashed)
+    assert not passwords.verify_password("nobody has this password", None)
+
+    def cost(known: str | None) -> float:
+        started = time.process_time()
+        assert not passwords.verify_password("Wrong-Horse-7", known)
+        return time.process_time() - started
+
+    known, unknown = (min(cost(which) for _ in range(2)) for which in (hashed, None))
+    assert 0.5 < known / unknown < 2
+
+
+def test_a_password_beyond_72_bytes_is_never_cut() -> None:
+    with pytest.raises(ValueError, match="72"):
+        passwords.hash_password("x" * 73)
+
+
+@pytest.mark.parametrize("secret", ["", "change-me", "Secret", "x" * 31])
+def test_a_placeholder_secret_is_refused_outside_local_mode(secret: str) -> None:
+    given_values = {"DATABASE_URL": "postgresql://localhost/x", "BUCKET": "b", "JWT_SECRET": secret, "STAGE": "prod"}
+    with pytest.raises(ValueError, match=r"(?i)jwt_secret"):
+        Settings.from_environment(given_values)
+    assert Settings.from_environment({**given_values, "JWT_SECRET": "x" * 32})
+
+
+def test_a_grant_is_for_one_link_one_policy_one_secret_and_twelve_hours() -> None:
+    share, moment = uuid.uuid4(), now()
+    grant = grants.make_grant(share, 3, "secret", moment)
+    almost = moment + grants.LIFETIME - dt.timedelta(seconds=2)
+    assert grants.is_granted(grant, share, 3, "secret", almost)
+    assert not grants.is_granted(grant, share, 3, "secret", moment + grants.LIFETIME)
+    assert not grants.is_granted(grant, share, 4, "secret", moment)
+    assert not grants.is_granted(grant, uuid.uuid4(), 3, "secret", moment)
+    assert not grants.is_granted(grant, share, 3, "other", moment)
+    assert not grants.is_granted(None, share, 3, "secret", moment)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_no_other_text_is_a_grant(grant: str) -> None:
+    assert not grants.is_granted(grant, uuid.UUID(int=1), 1, "secret", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+
+
+def test_refresh_tokens_differ_by_session_generation_and_secret() -> None:
+    one, other = uuid.uuid4(), uuid.uuid4()
+    made = {
+        tokens.make_refresh_token(family, n, secret) for family in (one, other) for n in (0, 1) for secret in ("a", "b")
+    }
+    assert len(made) == 8
+    assert all(len(token) == 43 for token in made)
+    assert tokens.make_refresh_token(one, 0, "a") in made
+
+
+def test_a_visitor_is_one_today_and_nobody_tomorrow() -> None:
+    today = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+    visitor = Visitor("192.0.2.1", "Browser")
+    assert visitor.digest("s", today) == visitor.digest("s", today + dt.timedelta(hours=11))
+    others = [
+        visitor.digest("s", today + dt.timedelta(days=1)), visitor.digest("t", today),
+        Visitor("192.0.2.2", "Browser").digest("s", today), Visitor(None, None).digest("s", today),
+    ]  # fmt: skip
+    assert len({visitor.digest("s", today), *others}) == 5
+
+
+@settings(deadline=None)
+@given(st.integers(-(2**63), 2**63 - 1), st.uuids(), st.datetimes(timezones=st.just(dt.UTC)))
+def test_a_cursor_is_read_as_it_was_written(position: int, key: uuid.UUID, moment: dt.datetime) -> None:
+    assert decode_cursor(encode_cursor(position, key), int, uuid.UUID) == [position, key]
+    assert decode_cursor(encode_cursor(moment.isoformat(), key), dt.datetime, uuid.UUID) == [moment, key]
+
+
+KEYS = st.lists(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()), max_size=3
+)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60) | KEYS.map(lambda key: encode_cursor(*key)))
+def test_any_other_cursor_is_refused_and_nothing_else_happens(cursor: str) -> None:
+    for kinds in ((int, uuid.UUID), (dt.datetime, uuid.UUID)):
+        try:
+            first, second = decode_cursor(cursor, *kinds)
+        except Invalid:
+            continue
+        assert isinstance(first, kinds[0])
+        assert isinstance(second, uuid.UUID)

@@ -54,7 +54,7 @@ coverage: venv ## The tests, with the lines of the core that none of them reache
 	@$(PYTHON) -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lock: venv ## Resolve requirements/*.in again into hashed requirements/*.txt
-	@for name in dev core imaging tools; do \
+	@for name in dev core imaging tools bench; do \
 		constraint=; case $$name in core|imaging) constraint="--constraint dev.txt";; esac; \
 		(cd requirements && $(abspath $(UV)) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 			--no-emit-index-url --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse --custom-compile-command "make lock" $$constraint $$name.in --output-file $$name.txt) \

@@ -14,8 +14,8 @@ from safelight.archives.connection import Connection, Head, Interrupted
 from safelight.archives.plan import Entry
 from safelight.errors import ObjectChanged, ObjectMissing, ObjectTruncated, StorageUnavailable
 
-DISTANT = 0.005
-"""Seconds to the first byte from which on a store is distant, as S3 is (10 to 100 ms)."""
+DISTANT = 0.008
+"""Seconds to the first byte from which on a store is distant, as S3 is (10 to 100 ms): a busy neighbour is not."""
 
 _KIB = 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")

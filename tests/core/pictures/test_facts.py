@@ -181,3 +181,41 @@ def test_a_broken_header_is_refused_or_accepted_and_nothing_else(
 
 
 SOUND = {kind: make() for kind, make in WHOLE.items()}
+
+
+def box(kind: bytes, body: bytes, *, wide: bool = False) -> bytes:
+    """A box of an AVIF file, with its length in 32 or 64 bits."""
+    if wide:
+        return struct.pack(">I4sQ", 1, kind, 16 + len(body)) + body
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def test_boxes_of_every_length() -> None:
+    """The largest of several sizes counts: a grid's tiles have sizes of their own."""
+    head = box(b"ftyp", b"avif" + bytes(4) + b"mif1")
+    sizes = b"".join(box(b"ispe", struct.pack(">III", 0, *size)) for size in ((512, 512), (4000, 3000), (256, 256)))
+    meta = bytes(4) + box(b"iprp", box(b"ipco", sizes, wide=True))
+    for data in (
+        head + box(b"meta", meta, wide=True),
+        head + box(b"mdat", bytes(99)) + struct.pack(">I4s", 0, b"meta") + meta,
+    ):
+        header = facts.inspect(data).header
+        assert (header.width, header.height) == (4000, 3000)
+    assert "damaged" in refusal(head + struct.pack(">I4s", 4, b"meta") + meta)
+    assert "damaged" in refusal(head + box(b"meta", bytes(4)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"RIFF\x20\0\0\0WEBPVP8 \x0a\0\0\0" + bytes(10),
+        b"RIFF\x20\0\0\0WEBPVP8L\x0a\0\0\0" + bytes(10),
+        png(9, 9).replace(b"IHDR", b"JUNK"),
+        b"\xff\xd8\xff\xe0\0\x04ab\xff\xd9",
+        b"\xff\xd8\xff\xda\0\x04ab\xff\xd9",
+        b"\xff\xd8\xff\xc0\0\x0b\x08\0\x09\0\x09\x01\x01\0\0\xff\xda\0\x04ab",
+    ],
+    ids=["no key frame", "no signature", "no header", "no picture", "a scan first", "no samples"],
+)
+def test_headers_that_are_none(data: bytes) -> None:
+    assert "header cannot be read" in refusal(data)

@@ -6,6 +6,10 @@ PYTHON := $(VENV)/bin/python
 SAM := .venv-tools/sam/bin/sam
 SOURCES := layers/core/safelight functions local tests migrations $(wildcard bench cli)
 UV = $(or $(shell command -v uv),.venv-tools/uv/bin/uv)
+BENCHES := signing views pages pictures archives coldstart
+# Test processes at a time, each with servers of its own; one file stays in one process. PARALLEL=0 for a debugger.
+PARALLEL ?= 2
+PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile
 export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help up dev demo test check format lint types imports template build bench lock coverage venv sam clean
@@ -23,7 +27,7 @@ demo: venv ## Fill the running stack with a gallery and print its share address
 	@$(PYTHON) -m local.demo $(ARGS)
 
 test: venv ## Run all tests against their own Postgres and object store (ARGS for pytest)
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: lint types imports template test ## All that must hold before a change lands
 
@@ -47,13 +51,14 @@ template: venv sam ## Validate and lint template.yaml
 build: venv sam ## Build functions and layers for AWS into .aws-sam
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(SAM) build $(ARGS)
 
-bench: venv ## Benchmarks, each a ratio against a named peer measured in the same run
-	@$(PYTHON) -m bench $(ARGS)
+bench: venv sam ## Benchmarks, each a ratio against a named peer measured in the same run (BENCHES=signing for one)
+	@for name in $(BENCHES); do echo "== $$name"; PYTHONPATH=.:layers/core $(PYTHON) -m bench.$$name $(ARGS) || exit 1; done
 
 coverage: venv ## The tests, with the lines of the core that none of them reached
-	@$(PYTHON) -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lock: venv ## Resolve requirements/*.in again into hashed requirements/*.txt
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv"; exit 1; }
 	@for name in dev core imaging tools bench; do \
 		constraint=; case $$name in core|imaging) constraint="--constraint dev.txt";; esac; \
 		(cd requirements && $(abspath $(UV)) pip compile --quiet --universal --python-version 3.13 --generate-hashes \

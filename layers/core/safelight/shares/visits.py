@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,21 +115,20 @@ def admit(share: Share, grant: str | None, secret: str, now: dt.datetime, *, siz
     return share
 
 
-def listing(connection: Connection, signer: Signer, share: Share, limit: int, cursor: str | None) -> dict[str, Any]:
-    """The gallery and up to `limit` of its ready photos, in its order, with URLs of their pictures."""
+def listing(connection: Connection, signer: Signer, share: Share, limit: int, cursor: str | None) -> bytes:
+    """The gallery and up to `limit` of its ready photos, in its order, with URLs of their pictures; as JSON."""
     after = decode_cursor(cursor, int, uuid.UUID) if cursor else None
     rows = _listed(connection, share.gallery_id, limit + 1, after)
     shown = rows[:limit]
-    sign = signer.get_urls(PICTURE_SECONDS, quantum=PICTURE_QUANTUM)
-    photos = [_photo(share, row, sign) for row in shown]
-    more = len(rows) > limit
-    return {
-        "gallery": {"title": share.title, "description": share.description},
-        "photos": photos,
+    head = {"gallery": {"title": share.title, "description": share.description}}
+    tail = {
         "expires_at": share.expires_at.isoformat() if share.expires_at else None,
         "download": share.download,
-        "next_cursor": encode_cursor(shown[-1][5], shown[-1][0]) if more else None,
+        "next_cursor": encode_cursor(shown[-1][5], shown[-1][0]) if len(rows) > limit else None,
     }
+    before, behind = _json(head)[:-1] + ',"photos":[', "]," + _json(tail)[1:]
+    # One join: each further copy of three megabytes costs a millisecond.
+    return b"".join([before.encode(), *_photos(signer, share, shown), behind.encode()])
 
 
 def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
@@ -219,15 +218,22 @@ def _listed(connection: Connection, gallery_id: uuid.UUID, limit: int, after: li
     return rows
 
 
-def _photo(share: Share, row: list[Any], sign: Callable[[str], str]) -> dict[str, Any]:
-    photo_id, filename, width, height, thumbhash, _ = row
-    return {
-        "photo_id": photo_id,
-        "filename": filename,
-        "thumbnail_url": sign(f"renditions/{share.gallery_id}/{photo_id}/thumb.jpg"),
-        "preview_url": sign(f"renditions/{share.gallery_id}/{photo_id}/preview.jpg"),
-        "full_url": f"/s/{share.id}/photos/{photo_id}",
-        "width": width,
-        "height": height,
-        "thumbhash": thumbhash,
-    }
+def _photos(signer: Signer, share: Share, rows: list[list[Any]]) -> Iterator[bytes]:
+    # A general encoder would look through three megabytes of URLs for characters that no signed URL has: a third of
+    # the whole request's time. What people and cameras wrote is encoded; ids, numbers and URLs are plain ASCII.
+    sign = signer.get_urls(PICTURE_SECONDS, quantum=PICTURE_QUANTUM)
+    pictures, page = f"renditions/{share.gallery_id}/", f"/s/{share.id}/photos/"
+    comma = ""
+    for photo_id, filename, width, height, thumbhash, _ in rows:
+        size = f'"width":{"null" if width is None else width},"height":{"null" if height is None else height}'
+        # Encoded one by one: a single letter beyond ASCII would make two or four bytes of every character in one text.
+        yield (
+            f'{comma}{{"photo_id":"{photo_id}","filename":{_json(filename)},'
+            f'"thumbnail_url":"{sign(f"{pictures}{photo_id}/thumb.jpg")}",'
+            f'"preview_url":"{sign(f"{pictures}{photo_id}/preview.jpg")}",'
+            f'"full_url":"{page}{photo_id}",{size},"thumbhash":{_json(thumbhash)}}}'
+        ).encode()
+        comma = ","
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode

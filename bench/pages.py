@@ -13,6 +13,7 @@ import base64
 import json
 import logging
 import os
+import secrets
 import time
 import uuid
 from collections.abc import Callable
@@ -28,7 +29,7 @@ PHOTOS = 1000
 ROWS = 1_000_000
 DEPTH = 999_000
 MOST_MS, MOST_KB, MOST_RATIO = 25, 250, 2
-TOKEN = "x" * 900  # about as long as those of a Lambda function
+TOKEN = secrets.token_urlsafe(675)  # about as long as those of a Lambda function, and as hard to compress
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -132,7 +133,8 @@ def depth(base: Database, rounds: int) -> bool:
     def visitor_page(cursor: str | None) -> None:
         with driver.connection() as connection:
             found = visits.find(connection, str(share))
-            assert len(visits.listing(connection, storage.signer(), found, 50, cursor)["photos"]) == 50
+            listed = visits.listing(connection, storage.signer(), found, 50, cursor)
+            assert listed.count(b'"photo_id"') == 50
 
     def offset() -> None:
         base.connection.run(

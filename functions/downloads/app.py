@@ -6,10 +6,10 @@ from fastapi import Query, Request, Response
 
 from safelight.telemetry import logger
 from safelight.web.app import create_app
-from safelight.web.archive import Archives, archive_response
+from safelight.web.archive import Archives, archive_response, closing_engine
 from safelight.web.visitor import Db, LiveVisit
 
-app = create_app("downloads")
+app = create_app("downloads", lifespan=closing_engine)
 logger()
 Size = Annotated[Literal["original", "web"] | None, Query()]
 

@@ -15,6 +15,7 @@ warnings.filterwarnings("ignore", "The 'alias' attribute", UnsupportedFieldAttri
 from fastapi import FastAPI  # noqa: E402 - after the line above on purpose
 from fastapi.routing import APIRoute  # noqa: E402
 from mangum import Mangum  # noqa: E402
+from starlette.types import Lifespan  # noqa: E402
 
 from safelight import __version__  # noqa: E402
 from safelight.telemetry import logger  # noqa: E402
@@ -22,11 +23,15 @@ from safelight.web import problems  # noqa: E402
 from safelight.web.observe import Observe  # noqa: E402
 
 
-def create_app(title: str) -> FastAPI:
-    """An application whose routes are declared on it directly: an included router would be built twice."""
+def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """An application whose routes are declared on it directly: an included router would be built twice.
+
+    `lifespan` is for what runs under a server; Lambda's handlers have none.
+    """
     app = FastAPI(
         title=f"Safelight {title}",
         version=__version__,
+        lifespan=lifespan,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -1,19 +1,21 @@
 """Streaming a link's archive."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from pg8000.native import Connection
 
 from safelight import storage
 from safelight.archives.fetch import Fetcher, renewing
+from safelight.archives.memory import Window
 from safelight.archives.plan import Plan
 from safelight.archives.ranges import Requested, parse_range
 from safelight.archives.service import archive_name, plan_share
-from safelight.archives.memory import Window
 from safelight.config import settings
 from safelight.errors import Conflict
 from safelight.shares import visits
@@ -50,6 +52,15 @@ def get_engine() -> Engine:
 
 
 Archives = Annotated[Engine, Depends(get_engine)]
+
+
+@asynccontextmanager
+async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
+    """A server's lifespan: at its end the connections to the store are closed."""
+    yield
+    if get_engine.cache_info().currsize:
+        await get_engine().fetcher.close()
+        get_engine.cache_clear()
 
 
 def archive_response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import random
 import uuid
 import zlib
@@ -115,6 +116,24 @@ def test_a_photo_deleted_while_it_is_processed_leaves_nothing_after_the_sweep(mo
     stored = keys.of_photo(uuid.UUID(gallery), uuid.UUID(photo_id))
     assert not any(storage().head(key) for key in stored)
     assert sql("SELECT count(*) FROM photos WHERE id = :id", id=photo_id) == [(0,)]
+
+
+def test_a_worker_that_was_overtaken_keeps_nothing_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    photo_id = anna.upload(anna.gallery()["id"])
+
+    def render_too_slowly(data: bytes, content_type: str) -> Rendered:
+        monkeypatch.setattr(child, "render", RENDER)
+        sql("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE subject_id = :id", id=photo_id)
+        assert run_jobs() == 1
+        sql("UPDATE photos SET title = 'by the second' WHERE id = :id", id=photo_id)
+        return dataclasses.replace(RENDER(data, content_type), width=1)
+
+    monkeypatch.setattr(child, "render", render_too_slowly)
+    assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
+    shown = anna.photo(photo_id)
+    assert (shown["status"], shown["width"], shown["title"]) == ("ready", 64, "by the second")
+    assert jobs_of(photo_id) == [("completed", 2)]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -45,7 +45,7 @@ def decode_cursor(cursor: str, *types: type[Any]) -> list[Any]:
 
 def _read(part: Any, kind: type[Any]) -> Any:
     if kind is int:
-        if type(part) is not int or part.bit_length() > 63:  # what the database holds
+        if type(part) is not int or not -(2**63) <= part < 2**63:  # what the database holds
             raise ValueError
         return part
     if not isinstance(part, str):

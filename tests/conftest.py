@@ -72,7 +72,7 @@ def api_server() -> Iterator[front.Server]:
 
 
 @pytest.fixture
-def api(bucket_settings: Settings, api_server: front.Server) -> Iterator[str]:
+def api(bucket_settings: Settings, api_server: front.Server) -> Iterator[str]:  # noqa: ARG001 - it configures the server
     """The URL of the product over a database and a bucket of this test's own; `tests.api` speaks to it."""
     yield api_server.url
     while front.opened:

@@ -40,22 +40,26 @@ def count_up(connection: Any, share: Any) -> None:
 
 
 def visitor(way: Record, reference: str, held: float, seconds: float, start: Barrier, done: Any) -> None:
-    """One visitor's process: views until the time is over; how many."""
+    """One visitor's process: views until the time is over; how many, and their CPU seconds."""
     from safelight.db import driver
     from safelight.shares import visits
 
     with driver.connection() as connection:
         share = visits.find(connection, reference)
     start.wait()
-    views, end = 0, time.monotonic() + seconds
+    views, end, cpu = 0, time.monotonic() + seconds, time.process_time()
     while time.monotonic() < end:
         with driver.connection() as connection:
             way(connection, share)
             if held:
                 time.sleep(held)
         views += 1
+    done.put((views, time.process_time() - cpu))
     driver.close()
-    done.put(views)
+
+
+visitors_cpu: list[float] = []
+"""CPU seconds a view of the visitors' own processes, which share the machine with Postgres."""
 
 
 def rate(base: Database, way: Record, share: uuid.UUID, held: float, seconds: float) -> float:
@@ -69,8 +73,9 @@ def rate(base: Database, way: Record, share: uuid.UUID, held: float, seconds: fl
         process.start()
     start.wait()
     began = time.monotonic()
-    views = sum(done.get() for _ in processes)
-    taken = time.monotonic() - began
+    counted = [done.get() for _ in processes]
+    views, taken = sum(views for views, _ in counted), time.monotonic() - began
+    visitors_cpu.append(sum(cpu for _, cpu in counted) / views)
     for process in processes:
         process.join()
     found = recorded(base, share) - before
@@ -115,6 +120,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores, {arguments.rounds} rounds")
     with database(durable=True) as base:
         plain = compare(base, 0, arguments.seconds, arguments.rounds)
+        print(f"  of it the visitors' processes: {median(visitors_cpu) * 1000:.2f} ms of CPU a view")
         compare(base, HELD, arguments.seconds, arguments.rounds)
     print(f"\nviews recorded a second: {verdict(plain, least=LEAST)}; load {os.getloadavg()[0]:.2f} at the end")
     raise SystemExit(plain < LEAST)

@@ -31,6 +31,7 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
     "log_min_messages": "warning",
+    "log_error_verbosity": "terse",  # the detail of a violated constraint quotes the row: addresses
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

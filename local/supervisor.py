@@ -173,7 +173,6 @@ class Supervisor:
             ("BASE_URL", self.url),
             ("STAGE", "local"),
             ("DATABASE_POOL", POOL),
-            ("DATABASE_POOL", "16"),  # the gateway serves many requests at a time in one process
         ):
             variables[name] = variables.get(name) or value
         path = [str(ROOT), str(ROOT / "layers" / "core"), *filter(None, [variables.get("PYTHONPATH")])]

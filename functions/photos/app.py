@@ -84,9 +84,9 @@ def update_photo(patch: PhotoPatch, photo: OwnPhoto, session: DbSession) -> Phot
 
 
 @app.delete("/photos/{photo_id}", status_code=204)
-def delete_photo(photo: OwnPhoto, now: Now) -> None:
+def delete_photo(photo: OwnPhoto, session: DbSession, now: Now) -> None:
     """Delete a photo; it disappears from every link at once."""
-    service.delete(photo, now)
+    service.delete(session, photo, now)
 
 
 @app.get("/photos/{photo_id}/renditions/{name}", status_code=307, response_class=RedirectResponse)

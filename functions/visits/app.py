@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from safelight.shares import visits
 from safelight.web import pages
 from safelight.web.app import create_app, lambda_handler
-from safelight.web.visitor import Db, LiveVisit, PublicSigner, UnlockBody, json_response, unlocked
+from safelight.web.visitor import Config, Db, LiveVisit, PublicSigner, UnlockBody, json_response, unlocked
 
 app = create_app("visits")
 
@@ -20,6 +20,7 @@ def view_gallery(
     visit: LiveVisit,
     connection: Db,
     signer: PublicSigner,
+    config: Config,
     limit: Annotated[int, Query(ge=1, le=visits.MAX_LISTED)] = visits.MAX_LISTED,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
 ) -> Response:
@@ -27,7 +28,7 @@ def view_gallery(
     if pages.wants_page(request):
         return pages.gallery(signer.address.origin)
     share = visit.admit()
-    body = visits.listing(connection, signer, share, limit, cursor)
+    body = visits.listing(connection, signer, share, limit, cursor, config.base_path)
     if cursor is None:
         visits.record(connection, share, "view", visit.visitor)
     return json_response(request, body)

@@ -147,3 +147,13 @@ def test_a_list_takes_three_queries_however_long_it_is(path: str) -> None:
             assert len(anna.call("GET", path).json()["items"]) >= 4
         counted.append(len(sent))
     assert counted == [3, 3], sent
+
+
+def test_a_deleted_photo_is_nobodys_cover() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()
+    photo_id = anna.upload(gallery["id"])
+    changed = anna.call("PATCH", f"/galleries/{gallery['id']}", json={"cover_photo_id": photo_id})
+    assert changed.json()["cover_photo_id"] == photo_id
+    assert anna.call("DELETE", f"/photos/{photo_id}").status_code == 204
+    assert anna.call("GET", f"/galleries/{gallery['id']}").json()["cover_photo_id"] is None

@@ -52,7 +52,7 @@ def test_a_body_that_breaks_parsers_is_the_clients_mistake(body: bytes) -> None:
     answer = Photographer.registered().call(
         "POST", "/galleries", content=body, headers={"Content-Type": "application/json"}
     )
-    problem(answer, answer.status_code, "invalid" if answer.status_code == 422 else "http_error")
+    problem(answer, answer.status_code, "invalid" if answer.status_code == 422 else "unreadable")
     assert answer.status_code in (400, 422)
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -47,6 +48,17 @@ class Settings(BaseModel):
         if self.stage != "local" and (secret.lower() in PLACEHOLDER_SECRETS or len(secret) < 32):
             raise ValueError("JWT_SECRET must be a random value of 32 characters or more outside local mode")
         return self
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of `base_url`: what a browser sends as Origin (RFC 6454)."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def base_path(self) -> str:
+        """What precedes every path: empty, or the stage of API Gateway's own address."""
+        return urlsplit(self.base_url).path.rstrip("/")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -151,3 +151,8 @@ def test_hostile_names_are_extracted_by_three_tools(tmp_path: Path) -> None:
     for tool in ("python", "unzip", "seven"):
         found = {file.name: file.read_bytes() for file in (tmp_path / tool).iterdir()}
         assert found == {name: name.encode() for name in names}, tool
+
+
+def test_no_name_ends_like_a_version_of_vms() -> None:
+    """unzip drops ";1" from the end of a name, so two photos would become one file."""
+    assert safe_names(["IMG;1", "IMG;2", "a.jpg;3", "a.jpg"]) == ["IMG_1", "IMG_2", "a.jpg_3", "a.jpg"]

@@ -13,7 +13,8 @@ MAX_BYTES = 200
 """Longest name in UTF-8 bytes: file systems stop at 255, and " (2).part" must still fit."""
 
 _SEPARATORS = "\u2044\u2215\u29f8\uff0f\uff3c\ufe68"  # look like / or \ and turn into them under best-fit conversion
-_FORBIDDEN = re.compile(rf'[<>:"/\\|?*{_SEPARATORS}]')
+# unzip takes ";" and digits at the end for a version of VMS and drops them.
+_FORBIDDEN = re.compile(rf'[<>:;"/\\|?*{_SEPARATORS}]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE)
 _HARMLESS = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9]{1,10}")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")

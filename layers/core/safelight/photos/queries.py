@@ -135,3 +135,13 @@ def waiting(session: Session, photo_ids: list[uuid.UUID]) -> set[uuid.UUID]:
     return set(
         session.scalars(select(Photo.id).where(Photo.id.in_(photo_ids), Photo.status.in_(("pending", "processing"))))
     )
+
+
+def uncover(session: Session, photo_id: uuid.UUID) -> None:
+    """Let no gallery have the photo as its cover."""
+    session.execute(
+        update(Gallery)
+        .where(Gallery.cover_photo_id == photo_id)
+        .values(cover_photo_id=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -24,7 +24,7 @@ class PhotoCreate(Body):
 
     filename: Filename
     content_type: Annotated[str, Field(max_length=100)]
-    file_size: Annotated[int, Field(ge=1, le=2**40)]
+    file_size: Annotated[int, Field(strict=True, ge=1, le=2**40)]
     crc32: Annotated[str, AfterValidator(_crc32)] | None = None
     title: Title = ""
     description: Description = ""

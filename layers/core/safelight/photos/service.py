@@ -46,8 +46,9 @@ def update(session: Session, photo: Photo, patch: PhotoPatch) -> PhotoOut:
     return PhotoOut.model_validate(photo)
 
 
-def delete(photo: Photo, now: dt.datetime) -> None:
-    """Gone at once for everybody; the objects follow with the next sweep."""
+def delete(session: Session, photo: Photo, now: dt.datetime) -> None:
+    """Gone at once for everybody, also as a cover; the objects follow with the next sweep."""
+    queries.uncover(session, photo.id)
     photo.deleted_at = now
 
 

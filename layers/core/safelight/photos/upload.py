@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from safelight.config import MAX_PHOTO_BYTES, MIB
+from safelight.config import MAX_PHOTO_BYTES
 from safelight.errors import Conflict, TooLarge, UnsupportedType
 from safelight.jobs import service as jobs
 from safelight.models import Photo
@@ -78,8 +78,10 @@ def _arrived(session: Session, queue: Queue, photo: Photo, now: dt.datetime) -> 
 
 def _check(request: PhotoCreate) -> None:
     if request.file_size > MAX_PHOTO_BYTES:
-        size = request.file_size / MIB
-        raise TooLarge(f"“{request.filename}” has {size:.1f} MiB; a photo may have 15 MiB. Export it smaller.")
+        raise TooLarge(
+            f"“{request.filename}” has {request.file_size:,} bytes; a photo may have {MAX_PHOTO_BYTES:,} (15 MiB)."
+            " Export it smaller."
+        )
     if request.content_type not in CONTENT_TYPES:
         raise UnsupportedType(
             f"“{request.filename}” is {request.content_type!r}; photos are JPEG, PNG, WebP, TIFF, HEIC or AVIF."

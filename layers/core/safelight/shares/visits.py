@@ -115,8 +115,13 @@ def admit(share: Share, grant: str | None, secret: str, now: dt.datetime, *, siz
     return share
 
 
-def listing(connection: Connection, signer: Signer, share: Share, limit: int, cursor: str | None) -> bytes:
-    """The gallery and up to `limit` of its ready photos, in its order, with URLs of their pictures; as JSON."""
+def listing(
+    connection: Connection, signer: Signer, share: Share, limit: int, cursor: str | None, base_path: str = ""
+) -> bytes:
+    """The gallery and up to `limit` of its ready photos, in its order, with URLs of their pictures; as JSON.
+
+    `base_path` precedes the paths in it, where the service does not live at its host's root.
+    """
     after = decode_cursor(cursor, int, uuid.UUID) if cursor else None
     rows = _listed(connection, share.gallery_id, limit + 1, after)
     shown = rows[:limit]
@@ -128,7 +133,7 @@ def listing(connection: Connection, signer: Signer, share: Share, limit: int, cu
     }
     before, behind = _json(head)[:-1] + ',"photos":[', "]," + _json(tail)[1:]
     # One join: each further copy of three megabytes costs a millisecond.
-    return b"".join([before.encode(), *_photos(signer, share, shown), behind.encode()])
+    return b"".join([before.encode(), *_photos(signer, share, shown, base_path), behind.encode()])
 
 
 def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
@@ -218,11 +223,11 @@ def _listed(connection: Connection, gallery_id: uuid.UUID, limit: int, after: li
     return rows
 
 
-def _photos(signer: Signer, share: Share, rows: list[list[Any]]) -> Iterator[bytes]:
+def _photos(signer: Signer, share: Share, rows: list[list[Any]], base_path: str) -> Iterator[bytes]:
     # A general encoder would look through three megabytes of URLs for characters that no signed URL has: a third of
     # the whole request's time. What people and cameras wrote is encoded; ids, numbers and URLs are plain ASCII.
     sign = signer.get_urls(PICTURE_SECONDS, quantum=PICTURE_QUANTUM)
-    pictures, page = f"renditions/{share.gallery_id}/", f"/s/{share.id}/photos/"
+    pictures, page = f"renditions/{share.gallery_id}/", f"{base_path}/s/{share.id}/photos/"
     comma = ""
     for photo_id, filename, width, height, thumbhash, _ in rows:
         size = f'"width":{"null" if width is None else width},"height":{"null" if height is None else height}'

@@ -1,5 +1,7 @@
 """Making an application and its Lambda handler."""
 
+import asyncio
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -45,14 +47,28 @@ def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> Fast
 
 def lambda_handler(app: FastAPI) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """What Lambda calls. `lifespan="off"`: Mangum would run start-up and shut-down around every request."""
+    _use_loop()
     mangum = Mangum(app, lifespan="off")
     log = logger()
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         log.append_keys(function_request_id=getattr(context, "aws_request_id", None))
+        _use_loop()
         return mangum(event, context)
 
     return handler
+
+
+_loops: dict[int, asyncio.AbstractEventLoop] = {}
+
+
+def _use_loop() -> None:
+    # Mangum runs on the thread's event loop and makes one that nobody closes where there is none. This one is kept, so
+    # that it is never collected unclosed, and given back to the thread when something else has taken its place.
+    loop = _loops.get(threading.get_ident())
+    if loop is None or loop.is_closed():
+        loop = _loops[threading.get_ident()] = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -39,6 +39,6 @@ def given_refresh(request: Request, config: Settings, body: RefreshRequest | Non
         return body.refresh_token
     token = request.cookies.get(_name(config))
     origin = request.headers.get("origin")
-    if token is not None and origin is not None and origin.rstrip("/") != config.base_url.rstrip("/"):
+    if token is not None and origin is not None and origin != config.origin:
         raise Forbidden("This request comes from another site")
     return token

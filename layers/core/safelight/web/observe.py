@@ -12,6 +12,7 @@ from safelight.web.problems import unexpected
 
 log = logging.getLogger(__name__)
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CORRELATION = re.compile(r"[A-Za-z0-9-]{8,64}")
 # Named in the path, so known before anything is looked up.
 _IDENTIFIERS = ("share_id", "gallery_id", "photo_id")
@@ -75,6 +76,7 @@ def _correlation_id(scope: Scope) -> str:
 
 def _identify(scope: Scope, context: dict[str, object]) -> None:
     for name in _IDENTIFIERS:
-        value = (scope.get("path_params") or {}).get(name)
-        if value is not None:
-            context.setdefault(name, str(value)[:64])
+        value = str((scope.get("path_params") or {}).get(name, ""))
+        # Whatever else stands there is a slug or a guess, and not ours to write down.
+        if _ID.fullmatch(value):
+            context.setdefault(name, value)

@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from safelight.errors import NotFound
+from safelight.web.negotiate import accepts
 
 STATIC = Path(__file__).parent / "static"
 _ASSETS = {"gallery.css": "text/css; charset=utf-8", "gallery.js": "text/javascript; charset=utf-8"}
@@ -34,7 +35,7 @@ def policy(*pictures: str) -> str:
 
 def wants_page(request: Request) -> bool:
     """Whether a person's browser asks, rather than a program."""
-    return "text/html" in request.headers.get("accept", "")
+    return accepts(request.headers.get("accept"), "text/html")
 
 
 def gallery(pictures: str) -> Response:

@@ -25,7 +25,11 @@ STATUS: dict[type[SafelightError], int] = {
     errors.Unavailable: 503,
 }
 
-_TITLES = {404: (errors.NotFound.code, errors.NotFound.title), 405: ("method_not_allowed", "This is not done here")}
+_TITLES = {
+    400: ("unreadable", "This request cannot be read"),
+    404: (errors.NotFound.code, errors.NotFound.title),
+    405: ("method_not_allowed", "This is not done here"),
+}
 
 
 def problem(
@@ -66,12 +70,15 @@ async def _expected(request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The offending input stays out: it may be a password.
-    found = [
-        {"field": ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]), "message": one["msg"]}
-        for one in error.errors()
-    ]
+    found = [{"field": _field(one), "message": one["msg"]} for one in error.errors()]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in found)
     return problem(422, errors.Invalid.code, errors.Invalid.title, detail, errors=found)
+
+
+def _field(one: dict[str, Any]) -> str:
+    where, *path = one["loc"]
+    # For JSON that cannot be read at all, the rest of the place is an offset.
+    return str(where) if one["type"] == "json_invalid" else ".".join(map(str, path)) or str(where)
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -21,6 +21,7 @@ from safelight.shares import visits
 from safelight.shares.visits import Share, Visitor
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
+from safelight.web.negotiate import accepts
 
 Config = Annotated[Settings, Depends(settings)]
 Now = Annotated[dt.datetime, Depends(clock.now)]
@@ -73,7 +74,7 @@ def grant_cookie(share: Share) -> str:
 def json_response(request: Request, content: bytes) -> Response:
     """JSON, compressed when the client can: a thousand signed URLs shrink twentyfold even at gzip's fastest."""
     headers = {"Cache-Control": "private, no-store", "Vary": "Accept, Accept-Encoding"}
-    if len(content) >= COMPRESS_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(content) >= COMPRESS_FROM and accepts(request.headers.get("accept-encoding"), "gzip"):
         content = gzip.compress(content, 1, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(content, headers=headers, media_type="application/json")
@@ -102,7 +103,7 @@ def unlocked(visit: Visit, body: UnlockBody, response: Response) -> None:
         grant_cookie(share),
         make_grant(share.id, share.policy_version, visit.secret, visit.now),
         max_age=int(LIFETIME.total_seconds()),
-        path="/s/",
+        path=f"{settings().base_path}/s/",
         httponly=True,
         secure=secure,
         samesite="lax",  # the link is followed from an e-mail or a chat; strict would ask for the password again

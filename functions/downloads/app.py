@@ -1,23 +1,32 @@
-"""/s/{share_id}/download/all: a gallery as one ZIP. Runs under uvicorn, because only then can it stream."""
+"""Galleries as one ZIP, for visitors and for the photographer. Runs under uvicorn, because only then can it stream."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request, Response
 
 from safelight.telemetry import logger
 from safelight.web.app import create_app
-from safelight.web.archive import Archives, archive_response, closing_engine
-from safelight.web.visitor import Db, LiveVisit
+from safelight.web.archive import (
+    Archives,
+    archive_response,
+    closing_engine,
+    for_owner,
+    for_visitor,
+    manifest_of,
+)
+from safelight.web.owner import OwnGallery
+from safelight.web.visitor import Db, LiveVisit, json_response
 
 app = create_app("downloads", lifespan=closing_engine)
 logger()
 Size = Annotated[Literal["original", "web"] | None, Query()]
+SIGNED_IN: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
 
 
 @app.get("/s/{share_id}/download/all")
 def download_all(request: Request, visit: LiveVisit, connection: Db, archives: Archives, size: Size = None) -> Response:
     """All photos of a link as one ZIP that can be resumed at any byte."""
-    return archive_response(request, visit, connection, archives, size)
+    return archive_response(request, for_visitor(visit, size, bytes_wanted=True), connection, archives)
 
 
 @app.head("/s/{share_id}/download/all")
@@ -25,7 +34,19 @@ def head_download_all(
     request: Request, visit: LiveVisit, connection: Db, archives: Archives, size: Size = None
 ) -> Response:
     """The size and the validator of that ZIP; counts nothing."""
-    return archive_response(request, visit, connection, archives, size)
+    return archive_response(request, for_visitor(visit, size, bytes_wanted=False), connection, archives)
+
+
+@app.get("/s/{share_id}/download/all/manifest")
+def download_manifest(request: Request, visit: LiveVisit, connection: Db, size: Size = None) -> Response:
+    """Name, size, CRC-32 and SHA-256 of every photo in that ZIP, and its size and validator; counts nothing."""
+    return json_response(request, manifest_of(for_visitor(visit, size, bytes_wanted=False), connection))
+
+
+@app.get("/galleries/{gallery_id}/download", openapi_extra=SIGNED_IN)
+def download_own(request: Request, own: OwnGallery, connection: Db, archives: Archives, size: Size = None) -> Response:
+    """All photos of a gallery of mine as one ZIP, as its visitors get it; counts nothing."""
+    return archive_response(request, for_owner(own, size), connection, archives)
 
 
 @app.get("/healthz", include_in_schema=False)

@@ -24,12 +24,13 @@ def view_gallery(
     limit: Annotated[int, Query(ge=1, le=visits.MAX_LISTED)] = visits.MAX_LISTED,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
 ) -> Response:
-    """The gallery behind a link and its photos; opening its first page counts as a view."""
+    """The gallery behind a link and its photos; opening its first page counts as a view,
+    unless a link preview or a crawler does it."""
     if pages.wants_page(request):
         return pages.gallery(signer.address.origin)
     share = visit.admit()
     body = visits.listing(connection, signer, share, limit, cursor, config.base_path)
-    if cursor is None:
+    if cursor is None and not visit.automatic:
         visits.record(connection, share, "view", visit.visitor)
     return json_response(request, body)
 
@@ -50,7 +51,7 @@ def view_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: Pu
 @app.get("/s/{share_id}/download/{photo_id}", status_code=307, response_class=RedirectResponse)
 def download_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner) -> str:
     """Go to a photo as a file to keep; counts as a download."""
-    share = visit.admit("web")
+    share = visit.admit_download("web")
     shown = visits.photo(connection, share, photo_id)
     visits.record(connection, share, "single_download", visit.visitor, photo_id=photo_id)
     return visits.download_url(signer, share, shown)

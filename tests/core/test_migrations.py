@@ -16,7 +16,10 @@ from local.postgres import Postgres
 from safelight.db.engine import transaction
 from tests import product
 
-TABLES = {"users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs"}
+TABLES = {
+    "users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs",
+    "archives", "archive_parts", "archive_downloads",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from safelight.web.deps import get_user
+from safelight.web.owner import get_own
 from safelight.web.visitor import get_visit
 from tests.api import GROUPS, Photographer, client, jpeg, run_jobs
 from tests.functions.support import problem, same, sql
@@ -54,10 +55,15 @@ def asks(route: APIRoute, dependency: object) -> bool:
     return False
 
 
+def private(route: APIRoute) -> bool:
+    """Whether it is a photographer's; the streaming function recognises her by a dependency of its own."""
+    return asks(route, get_user) or asks(route, get_own)
+
+
 @pytest.mark.parametrize(("method", "path", "route"), ROUTES, ids=NAMES)
 def test_every_route_asks_who_is_there(method: str, path: str, route: APIRoute) -> None:
     """A route is open by name, a visitor's with a live link, or a photographer's: a new one must be one of them."""
-    kinds = [f"{method} {path}" in OPEN, asks(route, get_visit), asks(route, get_user)]
+    kinds = [f"{method} {path}" in OPEN, asks(route, get_visit), private(route)]
     assert kinds.count(True) == 1
 
 
@@ -82,7 +88,7 @@ def things(anna: Photographer) -> dict[str, str]:
     return {"gallery_id": gallery, "photo_id": photo, "share_id": anna.share(gallery)["share_id"], "name": "thumb"}
 
 
-PRIVATE = [(method, path) for method, path, route in ROUTES if asks(route, get_user)]
+PRIVATE = [(method, path) for method, path, route in ROUTES if private(route)]
 WITH_ID = [(method, path) for method, path in PRIVATE if "{" in path]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib.util
+import io
 import json
 import secrets
 import sys
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +21,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from safelight import clock, storage
+from safelight.archives import build
+from safelight.archives.manifest import archive_key
+from safelight.archives.plan import Entry, plan
+from safelight.config import MIB
 from safelight.db.engine import transaction
 from safelight.errors import StorageUnavailable
+from safelight.jobs import queries as job_queries
 from safelight.jobs.records import handle_batch
-from safelight.models import Gallery, User
+from safelight.models import Gallery, Photo, User
 from safelight.photos import upload, worker
 from safelight.photos.schemas import PhotoCreate
 from safelight.queue import Queue
@@ -40,6 +47,7 @@ RECORDED = {
     "api_view": "Api",
     "photo_uploaded": "SQS",
     "photo_woken": "SQS",
+    "archive_part": "SQS",
     "bucket_test": "SQS",
     "schedule": "ScheduleV2",
     "migrate": "invoke",
@@ -220,6 +228,27 @@ def test_only_the_message_that_failed_comes_back(jpeg: bytes) -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": "the one that fails"}]}
     assert state(good)[0] == "ready"
     assert state(bad)[0] == "pending"
+
+
+def test_a_part_of_an_archive_is_built(jpeg: bytes) -> None:
+    photo_id = photo_with_bytes(jpeg)
+    invoke("process_photo", about(recorded("photo_uploaded"), f"incoming/{photo_id}", len(jpeg)))
+    with transaction() as session:
+        photo = session.get_one(Photo, photo_id)
+        assert photo.etag is not None
+        assert photo.crc32 is not None
+        whole = plan([Entry(photo.filename, photo.file_size, photo.crc32, 0, photo.s3_key, photo.etag)])
+        build.request(session, storage.storage(), storage.multipart(), Queue(), photo.gallery_id, whole, 5 * MIB)
+    with transaction() as session:
+        [(job_id, kind)] = job_queries.due(session, 10)
+    event = about(recorded("archive_part"), f"jobs/{kind}/{job_id}", 0)
+    for _ in range(2):  # SQS delivers at least once
+        assert invoke("build_archive", event) == {"batchItemFailures": []}
+        data, _ = storage.storage().read(archive_key(whole.digest))
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert archive.read("a.jpg") == jpeg
+    assert invoke("build_archive", recorded("archive_part")) == {"batchItemFailures": []}
+    assert invoke("build_archive", recorded("bucket_test")) == {"batchItemFailures": []}
 
 
 def test_the_sweep_finds_an_upload_whose_event_was_lost(jpeg: bytes) -> None:

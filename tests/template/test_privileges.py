@@ -33,21 +33,42 @@ PREFIXES = {
         "jobs/process_photo": {"Put"},
     },
     "VisitsRole": {"originals": {"Get"}, "renditions": {"Get"}},
-    "DownloadsRole": {"originals": {"Get"}, "renditions": {"Get"}},
+    "DownloadsRole": {
+        "originals": {"Get"},
+        "renditions": {"Get"},
+        "archives": {"Get", "Put", "Abort"},
+        "jobs/build_archive": {"Put"},
+    },
     "OperationsRole": {},
     "ProcessPhotoRole": {
         "incoming": {"Get"},
         "originals": {"Get", "Put"},
         "renditions": {"Put"},
     },
+    "BuildArchiveRole": {
+        "originals": {"Get"},
+        "renditions": {"Get"},
+        "archives": {"Get", "Put", "Abort"},
+    },
     "SweepRole": {
         "incoming": {"Get", "Delete"},
         "originals": {"Delete"},
         "renditions": {"Delete"},
+        "archives": {"Delete", "Abort"},
         "jobs/process_photo": {"Put"},
+        "jobs/build_archive": {"Put"},
     },
     "MigrateRole": {},
 }
+
+VERBS = {
+    "s3:GetObject": "Get",
+    "s3:PutObject": "Put",
+    "s3:DeleteObject": "Delete",
+    "s3:AbortMultipartUpload": "Abort",
+}
+# These know no narrower resource than the bucket.
+ON_THE_BUCKET = {"s3:ListBucket", "s3:ListBucketMultipartUploads"}
 
 
 def listed(value: Any) -> list[Any]:
@@ -138,12 +159,12 @@ def test_a_role_reaches_only_its_own_prefixes(role: str) -> None:
             continue
         assert statement["Effect"] == "Allow"
         for action in listed(statement["Action"]):
-            if not action.startswith("s3:") or action == "s3:ListBucket":
+            if not action.startswith("s3:") or action in ON_THE_BUCKET:
                 continue
-            assert action.endswith("Object"), action
+            assert action in VERBS, action
             for resource in listed(statement["Resource"]):
                 prefix = text(resource).removeprefix("${Bucket.Arn}/").removesuffix("/*")
-                reached.setdefault(prefix, set()).add(action.removeprefix("s3:").removesuffix("Object"))
+                reached.setdefault(prefix, set()).add(VERBS[action])
     assert reached == PREFIXES[role]
 
 

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 from botocore.client import BaseClient
+from sqlalchemy import func, select, update
 
 from safelight import storage, sweep
+from safelight.archives import build
+from safelight.archives import queries as archive_queries
+from safelight.archives import worker as build_worker
 from safelight.db.engine import transaction
-from safelight.models import Photo
+from safelight.jobs import queries as job_queries
+from safelight.jobs import service as jobs
+from safelight.models import Archive, Photo, Rendition
 from safelight.photos import worker
 from safelight.queue import Queue
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
+from safelight.web import archive as web_archive
 from safelight.web.deps import get_queue
+from tests import product
 from tests.core.pictures import samples
 from tests.template.test_privileges import PREFIXES
 
 pytestmark = pytest.mark.usefixtures("bucket_settings")
 
-VERBS = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "GetObject": "Get", "HeadObject": "Get", "PutObject": "Put"}
+VERBS = {
+    "GET": "Get",
+    "HEAD": "Get",
+    "PUT": "Put",
+    "GetObject": "Get",
+    "HeadObject": "Get",
+    "PutObject": "Put",
+    "CreateMultipartUpload": "Put",
+    "UploadPart": "Put",
+    "CompleteMultipartUpload": "Put",
+    "AbortMultipartUpload": "Abort",
+}
 
 
 class Ledger:
@@ -33,16 +53,19 @@ class Ledger:
     def __init__(self) -> None:
         self.used: dict[str, dict[str, set[str]]] = {}
         self.lists: set[str] = set()
+        self.uploads: set[str] = set()
         self.function = "nobody"
 
     def add(self, verb: str, key: str) -> None:
-        prefix = "jobs/process_photo" if key.startswith("jobs/process_photo/") else key.partition("/")[0]
+        prefix = key.rpartition("/")[0] if key.startswith("jobs/") else key.partition("/")[0]
         self.used.setdefault(self.function, {}).setdefault(prefix, set()).add(verb)
 
     def called(self, operation: str, arguments: dict[str, Any]) -> None:
         """An operation of S3 in the terms of IAM (docs.aws.amazon.com/AmazonS3/latest/API: Permissions of each)."""
         if operation == "ListObjectsV2":
             self.lists.add(self.function)
+        elif operation == "ListMultipartUploads":
+            self.uploads.add(self.function)
         elif operation == "CopyObject":
             self.add("Get", arguments["CopySource"]["Key"])
             self.add("Put", arguments["Key"])
@@ -130,7 +153,39 @@ def upload(call: Caller, gallery: str, data: bytes) -> str:
     return photo
 
 
-def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger) -> None:
+def build_archives(call: Caller, ledger: Ledger, share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One archive built and handed out, one that two visitors began at once, and one whose photo is gone."""
+    monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", "1")
+    monkeypatch.setattr(web_archive, "_queue", lambda: Queue(storage.light_store()))
+    product.forget()
+    path = f"/s/{share}/download/all"
+    assert call("downloads", "GET", path).status_code == 202
+    build_parts(ledger)
+    assert call("downloads", "GET", path).status_code == 307
+
+    look = archive_queries.get
+    seen = iter([True])
+    with monkeypatch.context() as patch:  # both looked before either wrote
+        patch.setattr(archive_queries, "get", lambda *a, **k: None if next(seen, None) else look(*a, **k))
+        call("downloads", "GET", path)
+
+    assert call("downloads", "GET", f"{path}?size=web").status_code == 202
+    with transaction() as session:
+        storage.storage().delete(session.scalars(select(Rendition.s3_key).where(Rendition.name == "large")).all())
+    build_parts(ledger)
+
+
+def build_parts(ledger: Ledger) -> None:
+    ledger.function = "build_archive"
+    with transaction() as session:
+        parts = [job_id for job_id, kind in job_queries.due(session, 100) if kind == build.JOB]
+    for job_id in parts:
+        build_worker.handle_record(f"jobs/{build.JOB}/{job_id}")
+    ledger.function = "nobody"
+    assert parts
+
+
+def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     call = Caller(ledger)
     person = {"email": "ada@example.com", "password": "Correct-Horse-7"}
     call("accounts", "POST", "/auth/register", person)
@@ -154,7 +209,13 @@ def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger) -> N
     call("downloads", "GET", f"/s/{share}/download/all")
     call("downloads", "GET", f"/s/{share}/download/all?size=web")
 
+    build_archives(call, ledger, share, monkeypatch)
+
     call("photos", "DELETE", f"/photos/{photo}")
+    storage.multipart().begin("archives/forgotten.zip", "application/zip")
+    with transaction() as session:
+        jobs.enqueue(session, Queue(), build.JOB, uuid.uuid4())
+        session.execute(update(Archive).values(used_at=func.now() - 2 * build.KEPT_UNUSED))
     with transaction() as session:
         # Its event was lost, and nobody called complete.
         forgotten = session.get_one(Photo, lost)
@@ -169,4 +230,4 @@ def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger) -> N
     used = {f"{''.join(part.title() for part in name.split('_'))}Role": pairs for name, pairs in ledger.used.items()}
     used.pop("NobodyRole")
     assert used == {role: prefixes for role, prefixes in PREFIXES.items() if prefixes}
-    assert ledger.lists == {"sweep"}
+    assert ledger.lists == ledger.uploads == {"sweep"}

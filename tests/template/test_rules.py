@@ -129,7 +129,11 @@ def test_nothing_temporary_stays_in_the_bucket() -> None:
 def test_the_bucket_tells_the_worker_of_uploads_and_wakeups() -> None:
     told = document.resources("AWS::S3::Bucket")["Bucket"]["NotificationConfiguration"]["QueueConfigurations"]
     prefixes = {entry["Filter"]["S3Key"]["Rules"][0]["Value"]: queue_of(entry["Queue"]) for entry in told}
-    assert prefixes == {"incoming/": "ProcessPhotoQueue", "jobs/process_photo/": "ProcessPhotoQueue"}
+    assert prefixes == {
+        "incoming/": "ProcessPhotoQueue",
+        "jobs/process_photo/": "ProcessPhotoQueue",
+        "jobs/build_archive/": "BuildArchiveQueue",
+    }
     assert {entry["Event"] for entry in told} == {"s3:ObjectCreated:*"}
 
 
@@ -189,6 +193,16 @@ def test_a_streamed_archive_fits_what_lambda_streams() -> None:
     assert limit["Default"] <= limit["MaxValue"] < 200_000_000
     memory = document.functions()["DownloadsFunction"]["MemorySize"] * MIB
     assert memory >= 16 * Settings.model_fields["archive_window"].default
+
+
+def test_a_part_fits_the_memory_of_its_job() -> None:
+    parameter = document.template()["Parameters"]["ArchivePartSize"]
+    assert parameter["Default"] == Settings.model_fields["archive_part_size"].default
+    memory = document.functions()["BuildArchiveFunction"]["MemorySize"] * MIB
+    # The part as it is read, the same as the request's body, and what was read ahead.
+    assert memory >= 2 * parameter["MaxValue"] + Settings.model_fields["archive_window"].default + 256 * MIB
+    (event,) = [event for name, event in document.events("SQS") if name == "BuildArchiveFunction"]
+    assert event["BatchSize"] == 1, "parts are built side by side, and one that fails holds up no other"
 
 
 def test_samconfig_names_only_parameters_of_the_template() -> None:

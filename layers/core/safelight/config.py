@@ -40,6 +40,7 @@ class Settings(BaseModel):
     aws_session_token: SecretStr | None = None
 
     archive_stream_limit: int | None = Field(default=None, gt=0)
+    archive_part_size: int = Field(default=64 * MIB, ge=5 * MIB, le=512 * MIB)
     archive_window: int = Field(default=16 * MIB, ge=MIB)
 
     @model_validator(mode="after")

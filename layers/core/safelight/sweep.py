@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from safelight import storage
+from safelight.archives import build
+from safelight.archives import queries as archive_queries
+from safelight.archives.manifest import archive_key, manifest_key
 from safelight.clock import now
 from safelight.config import settings
 from safelight.db.engine import transaction
@@ -26,6 +29,8 @@ PENDING_EXPIRES = dt.timedelta(hours=1)
 PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
 PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
+# A visitor's hash is of one day, so nothing older is carried on.
+DOWNLOADS_KEPT = dt.timedelta(days=1)
 
 NEVER_ARRIVED = "The file never arrived. Please upload it again."
 
@@ -48,13 +53,22 @@ class Swept:
     erased: int = 0
     rolled_up: int = 0
     leftovers: int = 0
+    archives: int = 0
 
 
 def sweep(store: Store, queue: Queue) -> Swept:
     """Everything once. Each step has its own transaction, so that one that fails holds up no other; the first error is
     raised after the last step."""
     swept = Swept()
-    steps: list[Callable[[Store, Queue, Swept], None]] = [_uploads, _stuck, _wake, _erase, _roll_up, _leftovers]
+    steps: list[Callable[[Store, Queue, Swept], None]] = [
+        _uploads,
+        _stuck,
+        _wake,
+        _erase,
+        _roll_up,
+        _leftovers,
+        _archives,
+    ]
     errors = []
     for step in steps:
         try:
@@ -116,6 +130,7 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
 def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
     with transaction() as session:
         swept.rolled_up = share_queries.roll_up(session, 50 * BATCH)
+        share_queries.forget_downloads(session, DOWNLOADS_KEPT)
 
 
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
@@ -126,6 +141,23 @@ def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
     leftovers = [key for key, photo_id in found.items() if photo_id not in waiting]
     store.delete(leftovers)
     swept.leftovers = len(leftovers)
+
+
+def _archives(store: Store, _queue: Queue, swept: Swept) -> None:
+    """Archives nobody wants any more are deleted, and uploads that belong to none are thrown away."""
+    with transaction() as session:
+        for archive in archive_queries.stale(session, build.KEPT_UNUSED, BATCH):
+            store.delete([archive_key(archive.digest), manifest_key(archive.digest)])
+            if archive.status == "building":
+                storage.multipart().abort(archive_key(archive.digest), archive.upload_id)
+            archive_queries.erase(session, archive)
+            swept.archives += 1
+    found = list(storage.multipart().uploads("archives/"))
+    with transaction() as session:
+        wanted = archive_queries.building(session)
+    for key, upload_id in found:
+        if upload_id not in wanted:
+            storage.multipart().abort(key, upload_id)
 
 
 def _id(key: str) -> uuid.UUID | None:

@@ -1,4 +1,4 @@
-"""Which photos go into a link's archive, and under which names."""
+"""Which photos go into a gallery's archive, and under which names."""
 
 import json
 import unicodedata
@@ -11,7 +11,7 @@ from safelight.archives.names import safe_names
 from safelight.archives.plan import Entry, Plan, plan
 from safelight.archives.receipt import RECEIPT, receipt
 from safelight.errors import Conflict
-from safelight.shares.visits import Share, Size
+from safelight.shares.visits import Size
 
 type Row = list[Any]
 
@@ -21,9 +21,9 @@ class NothingToDownload(Conflict):
     title = "There are no photos to download yet"
 
 
-def plan_share(connection: Connection, share: Share, size: Size) -> Plan:
-    """The archive of all ready photos of a link, with its receipt. Raises NothingToDownload."""
-    rows = _rows(connection, share.gallery_id, size)
+def plan_gallery(connection: Connection, gallery_id: uuid.UUID, size: Size) -> Plan:
+    """The archive of all ready photos of a gallery, with its receipt. Raises NothingToDownload."""
+    rows = _rows(connection, gallery_id, size)
     if not rows:
         raise NothingToDownload
     names = safe_names((_named(row[0], size) for row in rows), reserved=[RECEIPT])
@@ -34,9 +34,19 @@ def plan_share(connection: Connection, share: Share, size: Size) -> Plan:
     return plan([*entries, receipt(entries)])
 
 
-def archive_name(share: Share, size: Size) -> str:
+def manifest(planned: Plan) -> dict[str, Any]:
+    """What is in an archive: sizes in bytes, CRC-32 as a number, SHA-256 in hex; the receipt is not listed."""
+    photos = [
+        {"name": entry.name, "size": entry.size, "crc32": entry.crc32, "sha256": entry.sha256}
+        for entry in planned.entries
+        if entry.data is None
+    ]
+    return {"size": planned.size, "etag": planned.etag, "photos": photos}
+
+
+def archive_name(title: str, size: Size) -> str:
     """What the download is called: the gallery's title."""
-    printable = "".join(c for c in share.title if unicodedata.category(c)[0] != "C").strip() or "photos"
+    printable = "".join(c for c in title if unicodedata.category(c)[0] != "C").strip() or "photos"
     return f"{printable}{' (web size)' if size == 'web' else ''}.zip"
 
 

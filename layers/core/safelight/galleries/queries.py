@@ -26,14 +26,19 @@ def page(
     return list(session.scalars(statement.order_by(Gallery.created_at.desc(), Gallery.id.desc()).limit(limit)))
 
 
-def photo_counts(session: Session, gallery_ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
-    """(all, ready) for each gallery that has photos."""
+def photo_counts(session: Session, gallery_ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int, int]]:
+    """(all, ready, damaged) for each gallery that has photos."""
     rows = session.execute(
-        select(Photo.gallery_id, func.count(), func.count().filter(Photo.status == "ready"))
+        select(
+            Photo.gallery_id,
+            func.count(),
+            func.count().filter(Photo.status == "ready"),
+            func.count().filter(Photo.damaged_at.is_not(None)),
+        )
         .where(Photo.gallery_id.in_(gallery_ids), Photo.deleted_at.is_(None))
         .group_by(Photo.gallery_id)
     )
-    return {gallery_id: (total, ready) for gallery_id, total, ready in rows}
+    return {gallery_id: (total, ready, damaged) for gallery_id, total, ready, damaged in rows}
 
 
 def has_photo(session: Session, gallery_id: uuid.UUID, photo_id: uuid.UUID) -> bool:

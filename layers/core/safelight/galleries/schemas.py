@@ -20,7 +20,10 @@ class GalleryPatch(Body):
 
 
 class GalleryOut(BaseModel):
-    """`photo_count` counts what is not deleted, `ready_count` what visitors see of it."""
+    """`photo_count` counts what is not deleted, `ready_count` what visitors see of it.
+
+    `damaged_count` photos hold up every archive of the gallery: their files are gone or changed.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -30,5 +33,6 @@ class GalleryOut(BaseModel):
     cover_photo_id: uuid.UUID | None
     photo_count: int
     ready_count: int
+    damaged_count: int
     created_at: dt.datetime
     updated_at: dt.datetime

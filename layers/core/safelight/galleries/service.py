@@ -18,7 +18,7 @@ def create(session: Session, owner_id: uuid.UUID, request: GalleryCreate) -> Gal
     session.add(gallery)
     session.flush()
     session.refresh(gallery)
-    return _out(gallery, (0, 0))
+    return _out(gallery, (0, 0, 0))
 
 
 def get_owned(session: Session, owner_id: uuid.UUID, gallery_id: uuid.UUID) -> Gallery:
@@ -31,7 +31,7 @@ def get_owned(session: Session, owner_id: uuid.UUID, gallery_id: uuid.UUID) -> G
 
 def show(session: Session, gallery: Gallery) -> GalleryOut:
     """The gallery with its counts."""
-    return _out(gallery, queries.photo_counts(session, [gallery.id]).get(gallery.id, (0, 0)))
+    return _out(gallery, queries.photo_counts(session, [gallery.id]).get(gallery.id, (0, 0, 0)))
 
 
 def list_page(session: Session, owner_id: uuid.UUID, limit: int, cursor: str | None) -> Page[GalleryOut]:
@@ -42,7 +42,7 @@ def list_page(session: Session, owner_id: uuid.UUID, limit: int, cursor: str | N
     counts = queries.photo_counts(session, [gallery.id for gallery in shown]) if shown else {}
     more = len(found) > limit
     last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if more else None
-    return Page[GalleryOut].of([_out(gallery, counts.get(gallery.id, (0, 0))) for gallery in shown], last)
+    return Page[GalleryOut].of([_out(gallery, counts.get(gallery.id, (0, 0, 0))) for gallery in shown], last)
 
 
 def update(session: Session, gallery: Gallery, patch: GalleryPatch) -> GalleryOut:
@@ -65,7 +65,7 @@ def delete(session: Session, gallery: Gallery, now: dt.datetime) -> None:
     gallery.deleted_at = now
 
 
-def _out(gallery: Gallery, counts: tuple[int, int]) -> GalleryOut:
+def _out(gallery: Gallery, counts: tuple[int, int, int]) -> GalleryOut:
     return GalleryOut(
         id=gallery.id,
         title=gallery.title,
@@ -73,6 +73,7 @@ def _out(gallery: Gallery, counts: tuple[int, int]) -> GalleryOut:
         cover_photo_id=gallery.cover_photo_id,
         photo_count=counts[0],
         ready_count=counts[1],
+        damaged_count=counts[2],
         created_at=gallery.created_at,
         updated_at=gallery.updated_at,
     )

@@ -1,9 +1,23 @@
 """The tables, all in one room so that migrations see every one and relationships make no import cycles."""
 
 from safelight.models.account import RefreshToken, User
+from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
 from safelight.models.gallery import Gallery, Photo, Rendition
 from safelight.models.job import Job
-from safelight.models.share import ShareEvent, ShareLink
+from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink
 
-__all__ = ["Base", "Gallery", "Job", "Photo", "RefreshToken", "Rendition", "ShareEvent", "ShareLink", "User"]
+__all__ = [
+    "Archive",
+    "ArchiveDownload",
+    "ArchivePart",
+    "Base",
+    "Gallery",
+    "Job",
+    "Photo",
+    "RefreshToken",
+    "Rendition",
+    "ShareEvent",
+    "ShareLink",
+    "User",
+]

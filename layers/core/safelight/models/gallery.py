@@ -60,6 +60,9 @@ class Photo(Identified, Created, Updated, Base):
     etag: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending", default="pending")
     failure_reason: Mapped[str | None]
+    # A ready photo whose bytes were found gone or changed when an archive was made of it.
+    damaged_at: Mapped[dt.datetime | None]
+    damage_reason: Mapped[str | None]
     thumbhash: Mapped[str | None]
     position: Mapped[int] = mapped_column(BigInteger)
     uploaded_at: Mapped[dt.datetime | None]

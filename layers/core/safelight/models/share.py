@@ -41,6 +41,19 @@ class ShareLink(Identified, Created, Updated, Base):
     revoked_at: Mapped[dt.datetime | None]
 
 
+class ArchiveDownload(Base):
+    """A visitor's latest download of one archive of a link; see `shares.downloads` for what counts as one."""
+
+    __tablename__ = "archive_downloads"
+    __table_args__ = (Index("ix_archive_downloads_at", "at"),)
+
+    share_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("share_links.id", ondelete="CASCADE"), primary_key=True)
+    visitor: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    archive: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    broken: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
 class ShareEvent(Base):
     """One view or download; only ever appended, and marked once when it is rolled up into the link's counter."""
 

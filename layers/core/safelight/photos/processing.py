@@ -150,6 +150,7 @@ def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo
         if row is None:
             return  # deleted meanwhile: the sweep erases what was written
         row.status, row.failure_reason = "ready", None
+        row.damaged_at = row.damage_reason = None
         row.width, row.height, row.thumbhash = rendered.width, rendered.height, rendered.thumbhash
         row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
         row.sha256, row.crc32, row.etag = rendered.sha256, rendered.crc32, original.etag

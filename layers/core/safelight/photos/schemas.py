@@ -44,7 +44,10 @@ class PhotoPatch(Body):
 
 
 class PhotoOut(BaseModel):
-    """`failure_reason` is for people; sizes are bytes, `width` and `height` px as displayed."""
+    """`failure_reason` and `damage_reason` are for people; `damaged_at` is when its file was found gone or changed.
+
+    Sizes are bytes, `width` and `height` px as displayed.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -64,6 +67,8 @@ class PhotoOut(BaseModel):
     crc32: int | None
     status: PhotoStatus
     failure_reason: str | None
+    damaged_at: dt.datetime | None
+    damage_reason: str | None
     thumbhash: str | None
     position: int
     uploaded_at: dt.datetime | None

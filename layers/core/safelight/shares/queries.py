@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Iterable
 
 from sqlalchemy import Date as SqlDate
-from sqlalchemy import Row, Select, cast, func, literal_column, select, text, tuple_
+from sqlalchemy import Row, Select, cast, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from safelight.models import Gallery, ShareEvent, ShareLink
+from safelight.models import ArchiveDownload, Gallery, ShareEvent, ShareLink
 
 type Counted = Row[ShareLink, int, int, int]
 
@@ -67,6 +67,11 @@ def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int,
         .order_by(day)
     )
     return [(date, views, singles, zips) for date, views, singles, zips in rows]
+
+
+def forget_downloads(session: Session, older_than: dt.timedelta) -> None:
+    """Drop what no download will be carried on from."""
+    session.execute(delete(ArchiveDownload).where(ArchiveDownload.at < func.now() - older_than))
 
 
 # Both rows are locked at once and nothing is waited for: a link that is deleted now takes its events along. The lock is

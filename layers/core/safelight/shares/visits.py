@@ -191,9 +191,10 @@ def record(
 
 
 def _reserve(connection: Connection, share: Share, most: int) -> None:
+    # NO KEY, because parallel requests hold the lock that referring to the link takes: they would wait for each other.
     # The row's lock makes "count, then add one" a single step among parallel downloads of a limited link. A snapshot
     # is taken by each statement (READ COMMITTED), so the count sees whatever the last holder committed.
-    connection.run("SELECT 1 FROM share_links WHERE id = :share FOR UPDATE", share=share.id)
+    connection.run("SELECT 1 FROM share_links WHERE id = :share FOR NO KEY UPDATE", share=share.id)
     [[used]] = connection.run(
         "SELECT l.single_downloads + l.zip_downloads + (SELECT count(*) FROM share_events e"
         "  WHERE e.share_id = l.id AND NOT e.rolled_up AND e.kind <> 'view')"

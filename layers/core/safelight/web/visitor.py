@@ -17,7 +17,7 @@ from safelight.config import Settings, settings
 from safelight.db import driver
 from safelight.errors import Unauthorized
 from safelight.security.grants import LIFETIME, make_grant
-from safelight.shares import visits
+from safelight.shares import downloads, visits
 from safelight.shares.visits import Share, Visitor
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
@@ -48,10 +48,19 @@ class Visit:
     grant: str | None
     secret: str
     now: dt.datetime
+    automatic: bool
+    """A link preview or a crawler: it counts nothing and gets no download."""
 
     def admit(self, size: visits.Size | None = None) -> Share:
         """The decision; see `visits.admit`."""
         return visits.admit(self.share, self.grant, self.secret, self.now, size=size)
+
+    def admit_download(self, size: visits.Size) -> Share:
+        """The decision about a file to keep. Raises NotForPreviews besides."""
+        share = self.admit(size)
+        if self.automatic:
+            raise downloads.NotForPreviews
+        return share
 
 
 def get_visit(request: Request, connection: Db, config: Config, now: Now, share_id: str) -> Visit:
@@ -60,7 +69,8 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     note(share_id=share.id, gallery_id=share.gallery_id)
     secret = config.jwt_secret.get_secret_value()
     visitor = Visitor(request.client.host if request.client else None, request.headers.get("user-agent"))
-    return Visit(share, visitor.digest(secret, now), request.cookies.get(grant_cookie(share)), secret, now)
+    grant = request.cookies.get(grant_cookie(share))
+    return Visit(share, visitor.digest(secret, now), grant, secret, now, downloads.automatic(visitor.user_agent))
 
 
 LiveVisit = Annotated[Visit, Depends(get_visit)]

@@ -76,7 +76,24 @@ async function offer() {
   link.hidden = false;
   const head = await fetch(link.href, { method: "HEAD" });
   if (!head.ok) return (link.hidden = true);
+  // A large archive is put together first: begun when somebody wants it, not when somebody looks.
+  if (head.status === 202) return (link.onclick = (event) => (event.preventDefault(), prepare(link)));
   link.textContent = `Download all (${size(Number(head.headers.get("content-length")))})`;
+}
+
+async function prepare(link) {
+  link.onclick = (event) => event.preventDefault();
+  for (;;) {
+    const answer = await fetch(link.href, { method: "HEAD" });
+    if (!answer.ok) return (link.textContent = "Not available just now");
+    if (answer.status === 200) break;
+    const { progress } = await fetch(link.href).then((begun) => begun.json());
+    link.textContent = `Preparing … ${Math.round(progress * 100)} %`;
+    await new Promise((resume) => setTimeout(resume, 1000 * (answer.headers.get("retry-after") || 3)));
+  }
+  link.onclick = null;
+  link.textContent = "Download all";
+  location.assign(link.href);
 }
 
 function size(bytes) {

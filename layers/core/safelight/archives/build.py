@@ -1,0 +1,185 @@
+"""Archives too large to be streamed: built into the bucket by parallel jobs, one multipart part each.
+
+Every job plans the whole archive from the same manifest and delivers only its own range of it, so the parts fit
+without a word between the jobs. Whichever job brings the last part makes the object.
+"""
+
+import datetime as dt
+import logging
+import math
+import uuid
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from safelight.archives import queries
+from safelight.archives.manifest import archive_key, dump, manifest_key
+from safelight.archives.plan import Plan
+from safelight.errors import ObjectMissing
+from safelight.jobs import service as jobs
+from safelight.models import Archive, ArchivePart
+from safelight.queue import Queue
+from safelight.storage.objects import ObjectInfo
+
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+JOB = "build_archive"
+MAX_PARTS = 10_000
+CONTENT_TYPE = "application/zip"
+# A failed archive is tried again when somebody asks after this long: the photo may have been replaced.
+TRY_AGAIN = dt.timedelta(minutes=2)
+KEPT_UNUSED = dt.timedelta(days=7)
+_SUBJECTS = uuid.UUID("6f6b3c0e-4f0b-5a51-9b7e-0d4d1c6f2a11")
+
+
+type Status = Literal["building", "ready", "failed"]
+
+
+class Store(Protocol):
+    """What building needs of the object store."""
+
+    def head(self, key: str) -> ObjectInfo | None: ...
+    def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
+
+
+class Uploads(Protocol):
+    """What building needs of multipart uploads."""
+
+    def begin(self, key: str, content_type: str) -> str: ...
+    def complete(self, key: str, upload_id: str, etags: list[tuple[int, str]]) -> None: ...
+    def abort(self, key: str, upload_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an archive is: `done` of `parts` lie in the bucket."""
+
+    status: Status
+    done: int
+    parts: int
+    size: int
+    reason: str | None
+
+
+def part_size(size: int, smallest: int) -> int:
+    """Bytes of each part but the last: whole MiB, and never more than 10,000 parts."""
+    return max(smallest, math.ceil(size / MAX_PARTS / MIB) * MIB)
+
+
+def subject(digest: str, upload_id: str, number: int) -> uuid.UUID:
+    """The identity of one part's job."""
+    return uuid.uuid5(_SUBJECTS, f"{digest}/{upload_id}/{number}")
+
+
+def request(
+    session: Session,
+    store: Store,
+    uploads: Uploads,
+    queue: Queue,
+    gallery_id: uuid.UUID,
+    planned: Plan,
+    smallest: int,
+) -> Progress:
+    """The archive of this plan: ready, on its way, or begun right now. Whoever asks second waits for the same one.
+
+    `smallest` is the size in bytes of its parts, unless there would be more than 10,000.
+    """
+    archive = queries.get(session, planned.digest, lock=True)
+    if archive is not None and archive.status == "ready" and store.head(archive_key(archive.digest)) is None:
+        archive = _forget(session, archive)  # the bucket's lifecycle took it
+    if archive is not None and archive.status == "failed" and _old(session, archive):
+        archive = _forget(session, archive)
+    if archive is None:
+        archive = _begin(session, store, uploads, queue, gallery_id, planned, smallest)
+    archive.used_at = func.now()
+    session.flush()
+    return progress(session, archive)
+
+
+def look(session: Session, store: Store, planned: Plan) -> Progress:
+    """How far the archive of this plan is, without beginning it."""
+    archive = queries.get(session, planned.digest)
+    if archive is None or (archive.status == "ready" and store.head(archive_key(archive.digest)) is None):
+        return Progress("building", 0, 1, planned.size, None)
+    return progress(session, archive)
+
+
+def progress(session: Session, archive: Archive) -> Progress:
+    """How far it is."""
+    done = archive.parts if archive.status == "ready" else queries.part_count(session, archive)
+    status = cast("Status", archive.status)
+    return Progress(status, done, archive.parts, archive.size, archive.failure_reason)
+
+
+def part_done(session: Session, store: Store, uploads: Uploads, archive: Archive, number: int, etag: str) -> None:
+    """Remember a part and, when it was the last, make the object. The caller holds the archive's row lock."""
+    queries.put_part(session, ArchivePart(digest=archive.digest, upload_id=archive.upload_id, number=number, etag=etag))
+    etags = queries.parts(session, archive)
+    if len(etags) == archive.parts:
+        _complete(store, uploads, archive, etags)
+        archive.status = "ready"
+        archive.ready_at = func.now()
+
+
+def broken(session: Session, uploads: Uploads, archive: Archive, reason: str) -> None:
+    """A photo cannot be read: there will be no archive, and no part of one."""
+    archive.status, archive.failure_reason = "failed", reason
+    session.flush()
+    uploads.abort(archive_key(archive.digest), archive.upload_id)
+
+
+def _begin(
+    session: Session,
+    store: Store,
+    uploads: Uploads,
+    queue: Queue,
+    gallery_id: uuid.UUID,
+    planned: Plan,
+    smallest: int,
+) -> Archive:
+    digest, size = planned.digest, part_size(planned.size, smallest)
+    store.write(manifest_key(digest), dump(planned), "application/gzip")
+    archive = Archive(
+        digest=digest,
+        gallery_id=gallery_id,
+        size=planned.size,
+        part_size=size,
+        parts=max(1, math.ceil(planned.size / size)),
+        upload_id=uploads.begin(archive_key(digest), CONTENT_TYPE),
+        status="building",
+    )
+    if not queries.add_if_absent(session, archive):
+        # Somebody began the same archive meanwhile; theirs counts.
+        uploads.abort(archive_key(digest), archive.upload_id)
+    else:
+        for number in range(1, archive.parts + 1):
+            payload = {"digest": digest, "upload_id": archive.upload_id, "number": number}
+            jobs.enqueue(session, queue, JOB, subject(digest, archive.upload_id, number), payload)
+    found = queries.get(session, digest, lock=True)
+    assert found is not None
+    return found
+
+
+def _forget(session: Session, archive: Archive) -> Archive | None:
+    queries.erase(session, archive)
+    session.expunge(archive)
+    return queries.get(session, archive.digest, lock=True)
+
+
+def _old(session: Session, archive: Archive) -> bool:
+    now: dt.datetime = session.scalars(func.now().select()).one()
+    return now - archive.used_at > TRY_AGAIN
+
+
+def _complete(store: Store, uploads: Uploads, archive: Archive, etags: list[tuple[int, str]]) -> None:
+    key = archive_key(archive.digest)
+    try:
+        uploads.complete(key, archive.upload_id, etags)
+    except ObjectMissing:
+        # An earlier attempt made the object and died before it could say so.
+        made = store.head(key)
+        if made is None or made.size != archive.size:
+            raise

@@ -1,0 +1,40 @@
+"""A plan's entries as an object in the bucket, so that every job that builds a part plans the very same archive."""
+
+import base64
+import gzip
+import json
+
+from safelight.archives.plan import Entry, Plan, plan
+
+
+def archive_key(digest: str) -> str:
+    """Where the built archive lies."""
+    return f"archives/{digest}.zip"
+
+
+def manifest_key(digest: str) -> str:
+    """Where its manifest lies."""
+    return f"archives/{digest}.manifest.json.gz"
+
+
+def dump(planned: Plan) -> bytes:
+    """The entries, compressed."""
+    rows = [[e.name, e.size, e.crc32, e.mtime, e.key, e.etag, e.sha256, _text(e.data)] for e in planned.entries]
+    return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
+
+
+def load(data: bytes) -> Plan:
+    """The plan again; byte for byte the same archive."""
+    rows = json.loads(gzip.decompress(data))
+    return plan(
+        Entry(name, size, crc32, mtime, key, etag, data=_bytes(text), sha256=sha256)
+        for name, size, crc32, mtime, key, etag, sha256, text in rows
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)

@@ -1,0 +1,76 @@
+"""SQL over built archives."""
+
+import datetime as dt
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from safelight.models import Archive, ArchivePart, Gallery
+
+
+def get(session: Session, digest: str, *, lock: bool = False) -> Archive | None:
+    """One archive."""
+    statement = select(Archive).where(Archive.digest == digest)
+    return session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+
+
+def add_if_absent(session: Session, archive: Archive) -> bool:
+    """Write the row; False when somebody else was first."""
+    values = {column.key: getattr(archive, column.key) for column in Archive.__table__.columns}
+    statement = insert(Archive).values({name: value for name, value in values.items() if value is not None})
+    return session.scalar(statement.on_conflict_do_nothing().returning(Archive.digest)) is not None
+
+
+def put_part(session: Session, part: ArchivePart) -> None:
+    """Remember a part; the latest writing of it counts."""
+    statement = insert(ArchivePart).values(
+        digest=part.digest, upload_id=part.upload_id, number=part.number, etag=part.etag
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[ArchivePart.digest, ArchivePart.upload_id, ArchivePart.number],
+            set_={"etag": statement.excluded.etag},
+        )
+    )
+
+
+def parts(session: Session, archive: Archive) -> list[tuple[int, str]]:
+    """(number, ETag) of what is there."""
+    rows = session.execute(
+        select(ArchivePart.number, ArchivePart.etag).where(
+            ArchivePart.digest == archive.digest, ArchivePart.upload_id == archive.upload_id
+        )
+    )
+    return [(number, etag) for number, etag in rows]
+
+
+def part_count(session: Session, archive: Archive) -> int:
+    """How many parts are there."""
+    counted = select(func.count()).where(
+        ArchivePart.digest == archive.digest, ArchivePart.upload_id == archive.upload_id
+    )
+    return session.scalar(counted) or 0
+
+
+def stale(session: Session, unused_for: dt.timedelta, limit: int) -> list[Archive]:
+    """Archives nobody asked for lately, and those of deleted galleries."""
+    return list(
+        session.scalars(
+            select(Archive)
+            .join(Gallery, Gallery.id == Archive.gallery_id)
+            .where((Archive.used_at < func.now() - unused_for) | Gallery.deleted_at.is_not(None))
+            .limit(limit)
+            .with_for_update(of=Archive, skip_locked=True)
+        )
+    )
+
+
+def erase(session: Session, archive: Archive) -> None:
+    """Forget an archive and its parts."""
+    session.execute(delete(Archive).where(Archive.digest == archive.digest))
+
+
+def building(session: Session) -> set[str]:
+    """The uploads that are still wanted."""
+    return set(session.scalars(select(Archive.upload_id).where(Archive.status == "building")))

@@ -1,0 +1,37 @@
+"""The photographer at the streaming function, whose visitors must not pay for what recognises her."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from safelight.config import settings
+from safelight.errors import Unauthorized
+from safelight.telemetry import note
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The caller's gallery, in what an archive needs of it."""
+
+    gallery_id: uuid.UUID
+    title: str
+
+
+def get_own(request: Request, gallery_id: uuid.UUID) -> Own:
+    """The caller's gallery of the path, by the very same decision as everywhere. Raises Unauthorized, NotFound."""
+    # Only here: visitors' requests to the same function need neither the ORM nor a token library.
+    from safelight.db.engine import transaction
+    from safelight.web import deps
+
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized
+    with transaction() as session:
+        gallery = deps.get_gallery(session, deps.get_user(session, settings(), token.strip()), gallery_id)
+        note(gallery_id=gallery.id)
+        return Own(gallery.id, gallery.title)
+
+
+OwnGallery = Annotated[Own, Depends(get_own)]

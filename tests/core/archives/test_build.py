@@ -1,0 +1,225 @@
+"""Archives built into the bucket: the same bytes as the streamed ones, whatever happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import uuid
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2 as httpx
+import pytest
+from sqlalchemy import text
+
+from safelight import clock, storage
+from safelight.archives import build, worker
+from safelight.config import settings
+from safelight.db.engine import transaction
+from safelight.jobs import queries as job_queries
+from safelight.models import Gallery, Photo, ShareLink, User
+from safelight.photos import keys
+from safelight.sweep import run as sweep
+from tests import product
+from tests.api import client
+
+pytestmark = pytest.mark.usefixtures("api")
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def share(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A link to a gallery of 18 MiB, on a server that streams up to 1 MiB and builds in parts of 5."""
+    monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", str(MIB))
+    monkeypatch.setenv("ARCHIVE_PART_SIZE", str(5 * MIB))
+    monkeypatch.setenv("DATABASE_POOL", "8")
+    product.forget()
+    return filled(12, 1536 * 1024)
+
+
+def filled(count: int, size: int) -> str:
+    """A shared gallery whose photos need not be pictures."""
+    noise = random.Random(7)
+    with transaction() as session:
+        owner = User(email=f"{uuid.uuid4().hex}@example.com", password_hash="none")
+        session.add(owner)
+        session.flush()
+        gallery = Gallery(owner_id=owner.id, title="Large")
+        session.add(gallery)
+        session.flush()
+        for number in range(count):
+            data, photo_id = noise.randbytes(size + number), uuid.uuid4()
+            key = keys.original(gallery.id, photo_id)
+            written = storage.storage().write(key, data, "image/jpeg")
+            session.add(
+                Photo(
+                    id=photo_id,
+                    gallery_id=gallery.id,
+                    filename=f"{number}.jpg",
+                    content_type="image/jpeg",
+                    file_size=len(data),
+                    crc32=zlib.crc32(data),
+                    sha256=hashlib.sha256(data).hexdigest(),
+                    etag=written.etag,
+                    s3_key=key,
+                    status="ready",
+                    position=number,
+                    uploaded_at=clock.now(),
+                )
+            )
+        link = ShareLink(gallery_id=gallery.id)
+        session.add(link)
+        session.flush()
+        return f"/s/{link.id}/download/all"
+
+
+def due() -> list[uuid.UUID]:
+    with transaction() as session:
+        return [job_id for job_id, _ in job_queries.due(session, 1000)]
+
+
+def make_everything_due() -> None:
+    """As if leases and pauses had run out."""
+    with transaction() as session:
+        session.execute(text("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE status = 'running'"))
+        session.execute(text("UPDATE jobs SET run_after = now() WHERE status = 'queued'"))
+
+
+def streamed(path: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The same archive from a server without a limit."""
+    monkeypatch.delenv("ARCHIVE_STREAM_LIMIT")
+    product.forget()
+    answer = client().get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def test_parallel_jobs_build_what_would_have_been_streamed(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = client()
+    assert visitor.head(share).status_code == 202
+    assert due() == []  # looking begins nothing
+    begun = visitor.get(share)
+    assert begun.status_code == 202
+    assert begun.headers["retry-after"] == "3"
+    assert begun.json() == {"status": "building", "progress": 0.0, "size": begun.json()["size"]}
+    assert visitor.get(share).status_code == 202  # the second visitor waits for the same archive
+    parts = due()
+    assert len(parts) == 4
+
+    worker.build_part(parts[0])
+    assert visitor.get(share).json()["progress"] == 0.25
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(worker.build_part, [*parts[1:], *parts]))  # wake-ups come twice
+
+    head = visitor.head(share)
+    answer = visitor.get(share)
+    assert answer.status_code == 307
+    built = httpx.get(answer.headers["location"])
+    assert "Large.zip" in built.headers["content-disposition"]
+    part = httpx.get(answer.headers["location"], headers={"Range": "bytes=1000000-1000099"})
+    assert part.status_code == 206
+    assert part.content == built.content[1000000:1000100]
+    assert int(head.headers["content-length"]) == len(built.content)
+    assert built.content == streamed(share, monkeypatch)
+
+
+def test_a_job_that_died_on_the_way_is_done_again(share: str) -> None:
+    visitor = client()
+    visitor.get(share)
+    [victim, *others] = due()
+    with transaction() as session:
+        from safelight.jobs import service as jobs
+
+        assert jobs.claim(session, victim) is not None  # and its worker dies here
+    for job_id in others:
+        worker.build_part(job_id)
+    assert visitor.get(share).status_code == 202
+    make_everything_due()
+    worker.build_part(victim)
+    assert visitor.get(share).status_code == 307
+
+
+def test_an_archive_made_but_not_recorded_is_found(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = client()
+    visitor.get(share)
+    parts = due()
+    complete = storage.multipart().complete
+
+    def dies_afterwards(*arguments: object) -> None:
+        complete(*arguments)  # type: ignore[arg-type]  # passed on as they came
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.multipart(), "complete", dies_afterwards)
+        for job_id in parts:
+            worker.build_part(job_id)
+    assert visitor.get(share).status_code == 202
+    make_everything_due()
+    for job_id in due():
+        worker.build_part(job_id)
+    assert visitor.get(share).status_code == 307
+
+
+def test_a_missing_photo_ends_the_archive_and_says_which(share: str, caplog: pytest.LogCaptureFixture) -> None:
+    visitor = client()
+    visitor.get(share)
+    with transaction() as session:
+        key = session.execute(text("SELECT s3_key FROM photos WHERE filename = '5.jpg'")).scalar_one()
+    storage.storage().delete([key])
+    for job_id in due():
+        worker.build_part(job_id)
+    answer = visitor.get(share)
+    assert (answer.status_code, answer.json()["code"]) == (409, "archive_not_built")
+    assert any(getattr(record, "photo", "") == "5.jpg" for record in caplog.records)
+    assert list(storage.multipart().uploads("archives/")) == []
+    assert not any(key.endswith(".zip") for key in storage.storage().keys("archives/"))
+
+
+def test_an_archive_that_the_bucket_forgot_is_built_again(share: str) -> None:
+    visitor = client()
+    for _ in range(2):
+        assert visitor.get(share).status_code == 202
+        for job_id in due():
+            worker.build_part(job_id)
+        assert visitor.get(share).status_code == 307
+        storage.storage().delete([key for key in storage.storage().keys("archives/") if key.endswith(".zip")])
+
+
+def test_two_hundred_visitors_begin_one_archive(share: str) -> None:
+    barrier = threading.Barrier(8)
+
+    def visit(_: int) -> set[int]:
+        visitor = client()
+        barrier.wait(10)
+        return {visitor.get(share).status_code for _ in range(25)}
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set().union(*threads.map(visit, range(8))) == {202}
+    assert len(due()) == 4
+    sweep()  # throws away what the losers began
+    assert len(list(storage.multipart().uploads("archives/"))) == 1
+
+
+def test_the_sweep_deletes_archives_nobody_wants(share: str) -> None:
+    client().get(share)
+    for job_id in due():
+        worker.build_part(job_id)
+    with transaction() as session:
+        session.execute(text("UPDATE archives SET used_at = now() - interval '8 days'"))
+    assert sweep().archives == 1
+    assert list(storage.storage().keys("archives/")) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "smallest", "expected"),
+    [(1, 5 * MIB, 5 * MIB), (20 * 1024 * MIB, 64 * MIB, 64 * MIB), (10**12, 64 * MIB, 96 * MIB)],
+)
+def test_parts_are_never_too_many(size: int, smallest: int, expected: int) -> None:
+    assert build.part_size(size, smallest) == expected
+    assert size <= 10_000 * expected
+
+
+def test_settings_reach_the_builder(share: str) -> None:
+    assert share.startswith("/s/")
+    assert settings().archive_part_size == 5 * MIB

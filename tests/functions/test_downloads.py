@@ -1,0 +1,345 @@
+"""What counts as one download, the manifest, the photographer's own archive, and photos found damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from safelight import storage, sweep
+from safelight.shares import downloads
+from tests import product
+from tests.api import Photographer, client, jpeg, run_jobs, running
+from tests.functions.support import in_parallel, problem, same, sql
+
+pytestmark = pytest.mark.usefixtures("shared_api")
+
+# Near the largest that is taken, most of it after the picture ended.
+LARGE = jpeg() + b"\0" * 14_000_000
+
+
+class Shared:
+    """A gallery with two photos, and links to it."""
+
+    def __init__(self, large: int = 1) -> None:
+        self.anna = Photographer.registered()
+        self.gallery = self.anna.gallery(title="Anna & Ben")["id"]
+        self.originals = [jpeg(), *[LARGE] * large]
+        self.photos = [
+            self.anna.upload(self.gallery, data, filename=f"IMG_{number}.jpg")
+            for number, data in enumerate(self.originals)
+        ]
+        run_jobs()
+
+    def link(self, **policy: Any) -> str:
+        return str(self.anna.share(self.gallery, **policy)["share_id"])
+
+    def counters(self, share: str) -> tuple[int, int, int]:
+        shown = self.anna.call("GET", f"/share-links/{share}").json()
+        return shown["views"], shown["single_downloads"], shown["zip_downloads"]
+
+    def zips(self, share: str) -> int:
+        return self.counters(share)[2]
+
+
+@pytest.fixture(scope="module")
+def shared(shared_api: str) -> Shared:
+    assert shared_api
+    return Shared()
+
+
+def visitor(name: str) -> httpx.Client:
+    browser = client()
+    browser.headers["User-Agent"] = name
+    return browser
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """What the server does after its answer."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def broken(share: str) -> bool:
+    rows = sql("SELECT broken FROM archive_downloads WHERE share_id = cast(:share AS uuid)", share=share)
+    return rows == [(True,)]
+
+
+def leave_early(path: str, name: str, headers: dict[str, str] | None = None) -> None:
+    """Begin the download, read a little, hang up."""
+    browser = visitor(name)
+    with browser.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code in (200, 206)
+        next(answer.iter_raw(1000))
+    browser.close()
+
+
+def test_parallel_segments_are_one_download_whichever_comes_first(shared: Shared) -> None:
+    share = shared.link()
+    path = f"/s/{share}/download/all"
+    size = int(client().head(path).headers["content-length"])
+    step = size // 16 + 1
+    answers = in_parallel(
+        16, lambda n: visitor("segments").get(path, headers={"Range": f"bytes={n * step}-{n * step + step - 1}"})
+    )
+    assert {answer.status_code for answer in answers} == {206}
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.content for answer in answers))) as archive:
+        assert archive.testzip() is None
+    assert shared.zips(share) == 1
+
+
+def test_skipping_the_first_byte_is_no_way_around_a_limit(shared: Shared) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    assert visitor("one").get(path, headers={"Range": "bytes=1-"}).status_code == 206
+    assert visitor("one").get(path, headers={"Range": "bytes=0-99"}).status_code == 206
+    problem(visitor("two").get(path, headers={"Range": "bytes=1-"}), 403, "download_limit_reached")
+    problem(visitor("one").get(path), 403, "download_limit_reached")
+    assert shared.zips(share) == 1
+
+
+@pytest.mark.parametrize("probe", ["bytes=0-0", "bytes=0-1"])
+def test_a_probe_counts_nothing(shared: Shared, probe: str) -> None:
+    share = shared.link()
+    assert visitor("probe").get(f"/s/{share}/download/all", headers={"Range": probe}).status_code == 206
+    assert visitor("probe").head(f"/s/{share}/download/all").status_code == 200
+    assert shared.zips(share) == 0
+
+
+def test_starting_over_after_a_break_is_the_same_download_for_an_hour(shared_api: str) -> None:
+    assert shared_api
+    shared = Shared(large=3)  # more than the window and the buffers of two sockets hold together
+    share = shared.link(max_downloads=2)
+    path = f"/s/{share}/download/all"
+    for _ in range(3):
+        leave_early(path, "patient")
+        eventually(lambda: broken(share))
+    assert shared.zips(share) == 1
+    assert visitor("patient").get(path).status_code == 200  # to the end
+    assert shared.zips(share) == 1
+    leave_early(path, "patient")  # again from the start: another one
+    eventually(lambda: broken(share))
+    assert shared.zips(share) == 2
+    sql("UPDATE archive_downloads SET at = now() - interval '61 minutes'")
+    problem(visitor("patient").get(path), 403, "download_limit_reached")
+
+
+def test_whole_downloads_side_by_side_count_each(shared: Shared) -> None:
+    share = shared.link(max_downloads=3)
+    answers = in_parallel(20, lambda _: visitor("same").get(f"/s/{share}/download/all?size=web").status_code)
+    assert sorted(answers) == [200] * 3 + [403] * 17
+    assert shared.zips(share) == 3
+
+
+def test_two_hundred_visitors_in_segments_never_overrun_a_limit(shared: Shared) -> None:
+    share = shared.link(max_downloads=11)
+    path = f"/s/{share}/download/all?size=web"
+    browser = client()
+
+    def segment(number: int) -> int:
+        # Fifty visitors with four segments each.
+        headers = {"User-Agent": f"visitor {number % 50}", "Range": f"bytes={number // 50 * 100}-"}
+        return browser.get(path, headers=headers).status_code
+
+    statuses = in_parallel(200, segment)
+    assert statuses.count(206) == 44
+    assert statuses.count(403) == 156
+    assert shared.zips(share) == 11
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+        "WhatsApp/2.23.20.0 A",
+        "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+        "Twitterbot/1.0",
+        "TelegramBot (like TwitterBot)",
+        "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
+        "LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)",
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
+    ],
+)
+def test_previews_and_crawlers_look_and_count_nothing(shared: Shared, name: str) -> None:
+    share = shared.link(max_downloads=1)
+    bot = visitor(name)
+    assert bot.get(f"/s/{share}").status_code == 200
+    assert bot.head(f"/s/{share}/download/all").status_code == 200
+    problem(bot.get(f"/s/{share}/download/all"), 403, "not_for_previews")
+    problem(bot.get(f"/s/{share}/download/{shared.photos[0]}"), 403, "not_for_previews")
+    assert shared.counters(share) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["curl/8.5.0", "Wget/1.21", "aria2/1.36.0", "Mozilla/5.0 (X11; Linux) Firefox/140.0"])
+def test_programs_of_people_are_people(name: str) -> None:
+    assert not downloads.automatic(name)
+    assert not downloads.automatic(None)
+
+
+def test_the_sweep_forgets_who_downloaded(shared: Shared) -> None:
+    share = shared.link()
+    assert visitor("gone").get(f"/s/{share}/download/all").status_code == 200
+    sql("UPDATE archive_downloads SET at = now() - interval '25 hours'")
+    sweep.run()
+    assert sql("SELECT 1 FROM archive_downloads") == []
+    assert shared.zips(share) == 1
+
+
+def test_the_manifest_tells_what_the_archive_holds_and_counts_nothing(shared: Shared) -> None:
+    share = shared.link(password="Open 42")
+    path = f"/s/{share}/download/all/manifest"
+    problem(client().get(path), 401, "password_required")
+    problem(client().get(f"/s/{shared.link(download='web')}/download/all/manifest?size=original"), 403, "downloads_off")
+    browser = client()
+    browser.post(f"/s/{share}/unlock", json={"password": "Open 42"})
+    told = browser.get(path).json()
+    assert shared.zips(share) == 0
+    answer = browser.get(f"/s/{share}/download/all")
+    assert told["name"] == "Anna & Ben.zip"
+    assert (told["size"], told["etag"]) == (len(answer.content), answer.headers["etag"])
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        held = [
+            {
+                "name": info.filename,
+                "size": info.file_size,
+                "crc32": info.CRC,
+                "sha256": hashlib.sha256(archive.read(info)).hexdigest(),
+            }
+            for info in archive.infolist()
+            if info.filename != "SHA256SUMS.txt"
+        ]
+    assert told["photos"] == held
+
+
+def test_the_photographer_downloads_her_own_gallery_uncounted(shared: Shared) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/galleries/{shared.gallery}/download"
+    own = shared.anna.call("GET", path)
+    assert own.status_code == 200
+    assert own.content == client().get(f"/s/{share}/download/all").content
+    part = shared.anna.call("GET", path, headers={"Range": "bytes=10-19", "If-Range": own.headers["etag"]})
+    assert (part.status_code, part.content) == (206, own.content[10:20])
+    assert shared.zips(share) == 1
+    other = Photographer.registered()
+    missing = other.call("GET", "/galleries/00000000-0000-4000-8000-000000000000/download")
+    assert same(other.call("GET", path), missing)
+    problem(missing, 404, "not_found")
+    problem(client().get(path), 401, "unauthorized")
+
+
+def test_a_damaged_photo_is_told_to_the_photographer_by_name(shared_api: str) -> None:
+    assert shared_api
+    shared = Shared()
+    share = shared.link()
+    [[key]] = sql("SELECT s3_key FROM photos WHERE id = cast(:id AS uuid)", id=shared.photos[1])
+    storage.storage().delete([key])
+    browser = client()
+    with pytest.raises(httpx.HTTPError):
+        browser.get(f"/s/{share}/download/all").raise_for_status()
+    eventually(lambda: shared.anna.photo(shared.photos[1])["damaged_at"] is not None)
+    assert "no longer in the storage" in shared.anna.photo(shared.photos[1])["damage_reason"]
+    assert shared.anna.photo(shared.photos[1])["status"] == "ready"
+    assert shared.anna.photo(shared.photos[0])["damaged_at"] is None
+    told = shared.anna.call("GET", f"/galleries/{shared.gallery}").json()
+    assert (told["ready_count"], told["damaged_count"]) == (2, 1)
+    assert shared.anna.call("GET", "/galleries").json()["items"][0]["damaged_count"] == 1
+
+
+TOOLS = {
+    "aria2c": ["aria2c", "-x4", "-s4", "-k1M", "--quiet", "--allow-overwrite=true", "--dir={dir}", "--out=all.zip"],
+    "curl": ["curl", "--silent", "--show-error", "--fail", "--continue-at", "-", "--output", "{dir}/all.zip"],
+    "wget": ["wget", "--quiet", "--continue", "--output-document={dir}/all.zip"],
+}
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if shutil.which(tool)])
+def test_download_managers_resume_and_are_one_download(shared: Shared, tool: str, tmp_path: Path) -> None:
+    share = shared.link(max_downloads=1)
+    url = f"{running[0].url}/s/{share}/download/all"
+    command = [part.replace("{dir}", str(tmp_path)) for part in TOOLS[tool]]
+    if tool != "aria2c":
+        # The first half of an earlier attempt by the same program.
+        first = ["curl", "--silent", "--range", "0-2999999", "--output", str(tmp_path / "all.zip")]
+        subprocess.run([*first, "--user-agent", agent(tool), url], check=True, timeout=60)
+    subprocess.run([*command, url], check=True, timeout=60)
+    whole = shared.anna.call("GET", f"/galleries/{shared.gallery}/download").content
+    assert (tmp_path / "all.zip").read_bytes() == whole
+    assert shared.zips(share) == 1
+
+
+def agent(tool: str) -> str:
+    """What the tool calls itself, so that both attempts are of one visitor."""
+    seen: list[str] = []
+    with _listening(seen) as url:
+        subprocess.run([*TOOLS[tool][:1], url, *(["-O", "/dev/null"] if tool == "wget" else [])],
+                       check=False, timeout=30, capture_output=True)  # fmt: skip
+    return seen[0]
+
+
+def _listening(seen: list[str]) -> Any:
+    import contextlib
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["User-Agent"])
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    @contextlib.contextmanager
+    def serve() -> Any:
+        with HTTPServer(("127.0.0.1", 0), Ear) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{server.server_port}/"
+            finally:
+                server.shutdown()
+                thread.join()
+
+    return serve()
+
+
+def test_a_built_archive_is_counted_once_however_it_is_fetched(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safelight.archives import worker
+    from safelight.db.engine import transaction
+    from safelight.jobs import queries
+
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    running[0].forget()
+    monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", "1000000")
+    product.forget()
+    try:
+        browser = visitor("built")
+        assert browser.get(path).status_code == 202
+        assert shared.zips(share) == 0
+        with transaction() as session:
+            due = queries.due(session, 100)
+        for job_id, _ in due:
+            worker.build_part(job_id)
+        ranges: list[dict[str, str]] = [{}, {"Range": "bytes=0-"}, {"Range": "bytes=1000-"}, {}]
+        assert [browser.get(path, headers=headers).status_code for headers in ranges] == [307] * 4
+        problem(visitor("another").get(path), 403, "download_limit_reached")
+        assert shared.zips(share) == 1
+    finally:
+        running[0].forget()
+        monkeypatch.delenv("ARCHIVE_STREAM_LIMIT")
+        product.forget()

@@ -36,8 +36,7 @@ def login(
     body: LoginRequest, response: Response, session: DbSession, config: Config, client: CallingClient, now: Now
 ) -> TokenPair:
     """Sign in with an e-mail or a username."""
-    user = service.authenticate(session, body.name, body.password)
-    pair = sessions.start(session, user, client, config.jwt_secret.get_secret_value(), now)
+    pair = sessions.sign_in(session, body.name, body.password, client, config.jwt_secret.get_secret_value(), now)
     cookies.set_refresh(response, config, pair.refresh_token)
     return pair
 
@@ -52,8 +51,7 @@ def token(
     now: Now,
 ) -> TokenPair:
     """Sign in with an OAuth2 password form, as the API documentation's Authorize button does."""
-    user = service.authenticate(session, form.username, form.password)
-    pair = sessions.start(session, user, client, config.jwt_secret.get_secret_value(), now)
+    pair = sessions.sign_in(session, form.username, form.password, client, config.jwt_secret.get_secret_value(), now)
     cookies.set_refresh(response, config, pair.refresh_token)
     return pair
 

@@ -29,7 +29,7 @@ from safelight.archives.plan import Plan, plan
 from safelight.archives.ranges import parse_range
 from safelight.archives.receipt import receipt
 from safelight.errors import SafelightError, Unavailable
-from safelight.web.streaming import ArchiveResponse, Sent, attachment
+from safelight.web.streaming import ArchiveResponse, Sent
 from tests.core.archives import readers
 from tests.core.archives.faulty import Answer, FaultyStore
 from tests.core.archives.faulty import Request as Asked
@@ -285,16 +285,3 @@ def test_a_client_that_left_stops_all_reading_within_a_second(service: Service, 
 def test_an_empty_archive(service: Service) -> None:
     service.plan = plan([])
     assert httpx.get(service.url).content == b"PK\5\6" + bytes(18)
-
-
-@pytest.mark.parametrize(
-    ("name", "header"),
-    [
-        ("a.zip", "attachment; filename=\"a.zip\"; filename*=UTF-8''a.zip"),
-        ("Лёд.zip", "attachment; filename=\"___.zip\"; filename*=UTF-8''%D0%9B%D1%91%D0%B4.zip"),
-        ('a"\\%;\r\nX: y', "attachment; filename=\"a___;__X: y\"; filename*=UTF-8''a%22%5C%25%3B%0D%0AX%3A%20y"),
-    ],
-)  # fmt: skip
-def test_the_name_to_save_under(name: str, header: str) -> None:
-    assert attachment(name) == header
-    assert header.isascii()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from safelight.accounts import queries
+from safelight.accounts import queries, service
 from safelight.accounts.schemas import TokenPair
 from safelight.errors import Unauthorized
 from safelight.models import RefreshToken, User
@@ -30,6 +30,11 @@ class Client:
 
     user_agent: str | None
     ip: str | None
+
+
+def sign_in(session: Session, name: str, password: str, client: Client, secret: str, now: dt.datetime) -> TokenPair:
+    """A new session for whoever knows this password. Raises Unauthorized."""
+    return start(session, service.authenticate(session, name, password), client, secret, now)
 
 
 def start(session: Session, user: User, client: Client, secret: str, now: dt.datetime) -> TokenPair:

@@ -1,13 +1,12 @@
 """Which photos go into a gallery's archive, and under which names."""
 
 import json
-import unicodedata
 import uuid
 from typing import Any
 
 from pg8000.native import Connection
 
-from safelight.archives.names import safe_names
+from safelight.archives.names import safe_name, safe_names
 from safelight.archives.plan import Entry, Plan, plan
 from safelight.archives.receipt import RECEIPT, receipt
 from safelight.errors import Conflict
@@ -45,9 +44,8 @@ def manifest(planned: Plan) -> dict[str, Any]:
 
 
 def archive_name(title: str, size: Size) -> str:
-    """What the download is called: the gallery's title."""
-    printable = "".join(c for c in title if unicodedata.category(c)[0] != "C").strip() or "photos"
-    return f"{printable}{' (web size)' if size == 'web' else ''}.zip"
+    """What the download is called: the gallery's title, as a name that every system can save."""
+    return safe_name(f"{title.strip() or 'photos'}{' (web size)' if size == 'web' else ''}.zip")
 
 
 def _named(filename: str, size: Size) -> str:

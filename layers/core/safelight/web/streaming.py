@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response
@@ -14,6 +13,7 @@ from safelight.archives.plan import Plan
 from safelight.archives.ranges import Requested
 from safelight.archives.stream import ArchiveBroken, Fetches, open_archive
 from safelight.errors import StorageUnavailable
+from safelight.storage.disposition import attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,6 @@ class ArchiveResponse(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": self._sent < self._length})
         finally:
             await stream.aclose()
-
-
-def attachment(filename: str) -> str:
-    """A Content-Disposition that saves under `filename` (RFC 6266, with an ASCII stand-in for old clients)."""
-    plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%' else "_" for char in filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 async def _disconnected(receive: Receive) -> None:

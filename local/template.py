@@ -35,6 +35,12 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 _Loader.add_multi_constructor("!", _short_form)
 
 
+def read(path: Path) -> dict[str, Any]:
+    """A template as data, its short forms written out. Raises OSError, yaml.YAMLError."""
+    document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader with short forms
+    return document
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """One function of the template.
@@ -98,7 +104,7 @@ class Template:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         # the loader is SafeLoader with tags that make plain dictionaries
-        self._document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506
+        self._document = read(path)
         self._common: dict[str, Any] = self._document.get("Globals", {}).get("Function", {})
 
     def functions(self) -> dict[str, Function]:

@@ -29,6 +29,7 @@ class Memory:
     """Objects in memory, delivered in pieces of any size, at any pace, in any order."""
 
     block_size = MIB
+    ahead = None
 
     def __init__(self, contents: dict[str, bytes], seed: int = 0) -> None:
         self.contents = contents

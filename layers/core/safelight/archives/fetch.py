@@ -39,7 +39,7 @@ class Fetcher:
         sign: Sign,
         *,
         connections: int = 64,
-        few: int = 6,
+        few: int = 4,
         patience: float = 10.0,
         attempts: int = 5,
         pause: float = 0.05,
@@ -63,6 +63,14 @@ class Fetcher:
     def block_size(self) -> int:
         """How many bytes to ask for at once: fewer from a distant store, so that more requests are under way."""
         return 512 * _KIB if self._limit > self._few else 1024 * _KIB
+
+    @property
+    def ahead(self) -> int | None:
+        """Most bytes worth reading ahead; None: as many as there is memory for, to hide how far away the store is.
+
+        What a near store delivers should still be in the processor's cache when it is sent.
+        """
+        return None if self._limit > self._few else 4096 * _KIB
 
     def hurry(self) -> None:
         """A reader has been waiting for `DISTANT`: where no answer came faster, this store needs many connections."""

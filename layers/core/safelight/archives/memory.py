@@ -35,12 +35,20 @@ class Window:
         if spare:
             self._spared -= capacity
             return spare.pop()
+        self._make_room()
         return bytearray(capacity)
+
+    def _make_room(self) -> None:
+        """Forget spare buffers, of whatever capacity, that do not fit beside what is in use."""
+        for capacity, spare in self._spare.items():
+            while spare and self.used + self._spared > self.size:
+                spare.pop()
+                self._spared -= capacity
 
     def give_back(self, buffer: bytearray) -> None:
         """Keep the buffer for later, unless somebody, such as a socket that is still sending, looks at it."""
         capacity = len(buffer)
-        if self._spared + capacity > self.size // 4:
+        if self.used + self._spared + capacity > self.size:
             return
         try:
             buffer.pop()  # refused while a view of the buffer exists; afterwards only the length has changed
@@ -56,7 +64,8 @@ class Share:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._held = 0
+        self.held = 0
+        """Bytes it holds now."""
         window.shares += 1
 
     @property
@@ -66,8 +75,8 @@ class Share:
 
     def take(self, wanted: int) -> int:
         """The capacity granted: for `wanted` bytes, or less but enough to be worth a request, or 0."""
-        room = min(self.window.size - self.window.used, self.fair - self._held)
-        if not self._held:
+        room = min(self.window.size - self.window.used, self.fair - self.held)
+        if not self.held:
             room = max(room, FLOOR)
         granted = capacity_for(wanted)
         least = min(granted, FLOOR)
@@ -75,16 +84,16 @@ class Share:
             granted //= 2
             if granted < least:
                 return 0
-        self._held += granted
+        self.held += granted
         self.window.used += granted
         return granted
 
     def give_back(self, capacity: int) -> None:
         """What `take` had granted is free again."""
-        self._held -= capacity
+        self.held -= capacity
         self.window.used -= capacity
 
     def leave(self) -> None:
         """The archive ends, however it ends."""
-        self.give_back(self._held)
+        self.give_back(self.held)
         self.window.shares -= 1

@@ -41,6 +41,9 @@ class Fetches(Protocol):
     @property
     def block_size(self) -> int: ...
 
+    @property
+    def ahead(self) -> int | None: ...
+
     def hurry(self) -> None: ...
 
     async def fill(self, block: Block) -> None: ...
@@ -121,6 +124,9 @@ class ArchiveStream:
                 continue
             source = self._source
             most = min(self._fetcher.block_size, max(self._share.fair // 4, FLOOR))
+            ahead = self._fetcher.ahead
+            if ahead is not None and self._share.held >= ahead:
+                return
             capacity = self._share.take(min(len(self._prefix) + source.stop - source.start, most))
             if not capacity:
                 return

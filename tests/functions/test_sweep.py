@@ -92,6 +92,17 @@ def test_what_is_left_in_the_inbox_is_removed_and_what_is_waited_for_stays() -> 
     assert anna.photo(done)["status"] == "ready"
 
 
+def test_what_waits_does_not_hide_what_is_left_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safelight.sweep.BATCH", 2)
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    for made in [anna.announce(gallery, jpeg()) for _ in range(5)]:
+        post_form(made["upload"], jpeg())
+    storage().write("incoming/zzz", b"stray", "image/jpeg")
+    assert handler({}, None)["leftovers"] == 1
+    assert len(list(storage().keys("incoming/"))) == 5
+
+
 def test_what_was_added_while_its_owner_left_goes_too() -> None:
     """A gallery's or a photo's row can be written at the moment when its account or gallery is deleted."""
     anna, ben = Photographer.registered(), Photographer.registered()

@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import batched
 from typing import Protocol
 
 from safelight import storage
@@ -135,12 +136,14 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
 
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
     """Uploads that have been dealt with, or belong to nothing, leave `incoming/`."""
-    found = {key: _id(key) for key, _ in zip(store.keys("incoming/"), range(BATCH), strict=False)}
-    with transaction() as session:
-        waiting = queries.waiting(session, [photo_id for photo_id in found.values() if photo_id is not None])
-    leftovers = [key for key, photo_id in found.items() if photo_id not in waiting]
-    store.delete(leftovers)
-    swept.leftovers = len(leftovers)
+    # To the end of the listing: what waits comes in no order and must not hide what does not.
+    for batch in batched(store.keys("incoming/"), BATCH, strict=False):
+        found = {key: _id(key) for key in batch}
+        with transaction() as session:
+            waiting = queries.waiting(session, [photo_id for photo_id in found.values() if photo_id is not None])
+        leftovers = [key for key, photo_id in found.items() if photo_id not in waiting]
+        store.delete(leftovers)
+        swept.leftovers += len(leftovers)
 
 
 def _archives(store: Store, _queue: Queue, swept: Swept) -> None:

@@ -5,7 +5,9 @@ from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
 from safelight.models.gallery import Gallery, Photo, Rendition
 from safelight.models.job import Job
+from safelight.models.selection import Selection, SelectionPhoto
 from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink
+from safelight.models.throttle import Throttle
 
 __all__ = [
     "Archive",
@@ -17,7 +19,10 @@ __all__ = [
     "Photo",
     "RefreshToken",
     "Rendition",
+    "Selection",
+    "SelectionPhoto",
     "ShareEvent",
     "ShareLink",
+    "Throttle",
     "User",
 ]

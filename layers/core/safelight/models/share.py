@@ -25,6 +25,7 @@ class ShareLink(Identified, Created, Updated, Base):
         Index("ix_share_links_gallery_page", "gallery_id", text("created_at DESC"), text("id DESC")),
         CheckConstraint(f"download IN {DOWNLOAD_POLICIES}", name="download_known"),
         CheckConstraint("max_downloads > 0", name="max_downloads_positive"),
+        CheckConstraint("max_favourites > 0", name="max_favourites_positive"),
     )
 
     gallery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("galleries.id", ondelete="CASCADE"))
@@ -34,6 +35,7 @@ class ShareLink(Identified, Created, Updated, Base):
     expires_at: Mapped[dt.datetime | None]
     download: Mapped[str] = mapped_column(server_default="original", default="original")
     max_downloads: Mapped[int | None]
+    max_favourites: Mapped[int | None]
     views: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
     single_downloads: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
     zip_downloads: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)

@@ -28,6 +28,7 @@ Slug = Annotated[
 ]
 SharePassword = Annotated[str, Field(min_length=4, max_length=MAX_PASSWORD_BYTES), Storable]
 MaxDownloads = Annotated[int, Field(ge=1, le=1_000_000)]
+MaxFavourites = Annotated[int, Field(ge=1, le=1_000_000, description="How many photos one visitor may pick")]
 
 
 class ShareCreate(Body):
@@ -37,6 +38,7 @@ class ShareCreate(Body):
     expires_at: Moment | None = None
     download: DownloadPolicy = "original"
     max_downloads: MaxDownloads | None = None
+    max_favourites: MaxFavourites | None = None
 
 
 class SharePatch(Body):
@@ -48,6 +50,7 @@ class SharePatch(Body):
     expires_at: Moment | None = None
     download: DownloadPolicy | None = None
     max_downloads: MaxDownloads | None = None
+    max_favourites: MaxFavourites | None = None
     revoked: bool | None = None
 
 
@@ -65,6 +68,7 @@ class ShareOut(BaseModel):
     expires_at: dt.datetime | None
     download: DownloadPolicy
     max_downloads: int | None
+    max_favourites: int | None
     views: int
     single_downloads: int
     zip_downloads: int

@@ -16,7 +16,7 @@ from safelight.shares import queries
 from safelight.shares.schemas import ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
 
 # A change of one of these ends every grant that was given under the old policy.
-POLICY = ("password_hash", "expires_at", "download", "max_downloads", "revoked_at")
+POLICY = ("password_hash", "expires_at", "download", "max_downloads", "max_favourites", "revoked_at")
 
 
 class SlugTaken(Conflict):
@@ -135,6 +135,7 @@ def _out(link: ShareLink, counters: tuple[int, int, int], base_url: str) -> Shar
         expires_at=link.expires_at,
         download=link.download,
         max_downloads=link.max_downloads,
+        max_favourites=link.max_favourites,
         views=views,
         single_downloads=singles,
         zip_downloads=zips,

@@ -55,6 +55,7 @@ class Share:
     expires_at: dt.datetime | None
     download: Literal["none", "web", "original"]
     max_downloads: int | None
+    max_favourites: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Shown:
 
 _LIVE = (
     "SELECT l.id, l.gallery_id, g.title, g.description, l.password_hash, l.policy_version, l.expires_at,"
-    "       l.download, l.max_downloads"
+    "       l.download, l.max_downloads, l.max_favourites"
     " FROM share_links l JOIN galleries g ON g.id = l.gallery_id JOIN users u ON u.id = g.owner_id"
     " WHERE l.revoked_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > now())"
     "   AND g.deleted_at IS NULL AND u.is_active AND "

@@ -10,6 +10,7 @@ from safelight.web.deps import Admin, DbSession
 app = create_app("operations")
 
 
+@app.head("/health", name="head_health")
 @app.get("/health")
 def get_health(response: Response) -> health.Health:
     """Whether the service can do its work."""

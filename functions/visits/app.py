@@ -14,6 +14,7 @@ from safelight.web.visitor import Config, Db, LiveVisit, PublicSigner, UnlockBod
 app = create_app("visits")
 
 
+@app.head("/s/{share_id}", name="head_gallery")
 @app.get("/s/{share_id}")
 def view_gallery(
     request: Request,
@@ -25,12 +26,12 @@ def view_gallery(
     cursor: Annotated[str | None, Query(max_length=300)] = None,
 ) -> Response:
     """The gallery behind a link and its photos; opening its first page counts as a view,
-    unless a link preview or a crawler does it."""
+    unless a link preview or a crawler does it. HEAD counts nothing."""
     if pages.wants_page(request):
         return pages.gallery(signer.address.origin)
     share = visit.admit()
     body = visits.listing(connection, signer, share, limit, cursor, config.base_path)
-    if cursor is None and not visit.automatic:
+    if cursor is None and request.method == "GET" and not visit.automatic:
         visits.record(connection, share, "view", visit.visitor)
     return json_response(request, body)
 

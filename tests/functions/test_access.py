@@ -40,7 +40,8 @@ BODIES: dict[str, Any] = {
 }
 OPEN = {
     "POST /auth/register", "POST /auth/login", "POST /auth/token", "POST /auth/refresh", "POST /auth/logout",
-    "GET /health", "GET /healthz", "GET /docs", "GET /docs/{asset}", "GET /assets/{asset}", "GET /openapi.json",
+    "GET /health", "HEAD /health", "GET /healthz",
+    "GET /docs", "GET /docs/{asset}", "GET /assets/{asset}", "GET /openapi.json",
 }  # fmt: skip
 
 

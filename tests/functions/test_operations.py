@@ -27,6 +27,8 @@ def test_health_says_what_is_there() -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert (answer.json()["status"], answer.json()["database"]) == ("ok", "ok")
     assert client().get("/healthz").status_code == 204
+    head = client().head("/health")
+    assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", "application/json")
 
 
 def test_the_document_that_is_served_describes_the_routes_that_there_are() -> None:

@@ -256,3 +256,16 @@ def test_an_empty_gallery_is_shown_and_has_nothing_to_download() -> None:
     assert client().get(f"/s/{share}").json()["photos"] == []
     problem(client().get(f"/s/{share}/download/all"), 409, "nothing_to_download")
     assert anna.call("GET", f"/share-links/{share}").json()["zip_downloads"] == 0
+
+
+def test_head_tells_what_get_would_and_counts_nothing(shared: Shared) -> None:
+    """Link previews ask so."""
+    share = shared.link()
+    for accept in ("application/json", "text/html"):
+        head, got = (client().request(method, f"/s/{share}", headers={"Accept": accept}) for method in ("HEAD", "GET"))
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-type", "cache-control", "vary"):
+            assert head.headers[name] == got.headers[name]
+    assert shared.counters(share)[0] == 1  # the one GET for the list
+    assert client().head(f"/s/{uuid.uuid4()}").status_code == 404
+    assert client().head(f"/s/{shared.link(password='Open 42')}").status_code == 401

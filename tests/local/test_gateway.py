@@ -1,6 +1,7 @@
 """The gateway calls handlers as API Gateway does, and streams what streams."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from local.gateway import MAX_REQUEST, Gateway
+from local.gateway import MAX_REQUEST, Gateway, _own
 from local.runtime import load
 from local.template import Template
 
+ROOT = Path(__file__).resolve().parents[2]
 SITE = Template(Path(__file__).parent / "site" / "template.yaml")
 
 
@@ -75,6 +77,22 @@ def test_the_more_specific_route_wins(gateway: Gateway) -> None:
 def test_what_has_no_route_is_answered_by_the_template(gateway: Gateway, method: str, path: str) -> None:
     answer = call(gateway, method, path)
     assert (answer.status_code, answer.json()) == (404, {"code": "not_found"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        ("MISSING_AUTHENTICATION_TOKEN", 404, "not_found"),
+        ("REQUEST_TOO_LARGE", 413, "too_large"),
+        ("INTEGRATION_TIMEOUT", 504, "unavailable"),
+        ("INTEGRATION_FAILURE", 502, "unavailable"),
+    ],
+)
+def test_every_answer_of_the_products_gateway_is_a_problem(kind: str, status: int, code: str) -> None:
+    answer = _own(Template(ROOT / "template.yaml").gateway_response(kind, status, "by default"))
+    body = json.loads(answer.body)
+    assert (answer.status, body["status"], body["code"]) == (status, status, code)
+    assert dict(answer.headers)[b"content-type"] == b"application/problem+json"
 
 
 @pytest.mark.parametrize("name", ["broken", "malformed", "large", "slow"])

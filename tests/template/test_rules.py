@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from safelight.config import MIB, Settings
+from safelight.web.problems import MEDIA_TYPE
 from tests.template import document
 
 # Read by Lambda, the Web Adapter, Powertools, libvips and the C library; not by safelight.config.
@@ -153,10 +154,16 @@ def test_one_regional_rest_api_with_explicit_methods() -> None:
 
 
 def test_gateway_answers_are_problems_like_ours() -> None:
-    for response in document.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"].values():
+    responses = document.resources("AWS::Serverless::Api")["Api"]["GatewayResponses"]
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(responses), "a kind without an answer of ours has API Gateway's own"
+    for response in responses.values():
         problem = json.loads(response["ResponseTemplates"]["application/json"])
         assert set(problem) == {"type", "status", "code", "title", "detail"}
-        assert problem["status"] == response.get("StatusCode", problem["status"])
+        assert problem["status"] == response["StatusCode"]
+        headers = response["ResponseParameters"]["Headers"]
+        assert headers["Content-Type"] == f"'{MEDIA_TYPE}'"
+        assert headers["Cache-Control"] == "'no-store'"
+        assert ("Retry-After" in headers) == (problem["status"] in (429, 502, 504))
 
 
 def test_subnets_have_no_way_out() -> None:

@@ -26,6 +26,7 @@ from safelight.shares.queries import Counted
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
+from safelight.web.caller import address
 
 _bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
 
@@ -54,7 +55,7 @@ JobQueue = Annotated[Queue, Depends(get_queue)]
 
 def get_client(request: Request) -> Client:
     """The caller's address as the platform saw it; a forwarded header proves nothing."""
-    return Client(user_agent=request.headers.get("user-agent"), ip=request.client.host if request.client else None)
+    return Client(user_agent=request.headers.get("user-agent"), ip=address(request))
 
 
 CallingClient = Annotated[Client, Depends(get_client)]

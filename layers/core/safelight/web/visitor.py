@@ -21,6 +21,7 @@ from safelight.shares import downloads, visits
 from safelight.shares.visits import Share, Visitor
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
+from safelight.web.caller import address
 from safelight.web.negotiate import accepts
 
 Config = Annotated[Settings, Depends(settings)]
@@ -68,7 +69,7 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     share = visits.find(connection, share_id)
     note(share_id=share.id, gallery_id=share.gallery_id)
     secret = config.jwt_secret.get_secret_value()
-    visitor = Visitor(request.client.host if request.client else None, request.headers.get("user-agent"))
+    visitor = Visitor(address(request), request.headers.get("user-agent"))
     grant = request.cookies.get(grant_cookie(share))
     return Visit(share, visitor.digest(secret, now), grant, secret, now, downloads.automatic(visitor.user_agent))
 

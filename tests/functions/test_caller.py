@@ -1,0 +1,80 @@
+"""Whose address counts: the one that the platform saw, and no header of a client's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from safelight.web import caller
+from tests.api import Photographer, client, run_jobs
+from tests.functions.support import sql
+
+# As the Lambda Web Adapter hands it on: the request context of a REST API's event, cut to what matters here.
+CONTEXT = json.dumps(
+    {"resourcePath": "/s/{share_id}/download/all", "identity": {"sourceIp": "203.0.113.24", "userAgent": "curl"}}
+)
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in the streaming function on Lambda."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "safelight-downloads")
+    monkeypatch.setenv("AWS_LWA_PORT", "8080")
+    caller.behind_adapter.cache_clear()
+    yield
+    caller.behind_adapter.cache_clear()
+
+
+def request(**headers: str) -> Request:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "headers": raw, "client": ("127.0.0.1", 4711)})
+
+
+@pytest.mark.usefixtures("adapter")
+def test_behind_the_adapter_the_request_context_tells() -> None:
+    assert caller.address(request(x_amzn_request_context=CONTEXT, x_forwarded_for="198.51.100.1")) == "203.0.113.24"
+
+
+@pytest.mark.parametrize("variables", [[], ["AWS_LAMBDA_FUNCTION_NAME"], ["AWS_LWA_PORT"]])
+def test_anywhere_else_it_is_a_clients_word_and_counts_nothing(
+    variables: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in variables:
+        monkeypatch.setenv(name, "8080")
+    caller.behind_adapter.cache_clear()
+    assert caller.address(request(x_amzn_request_context=CONTEXT, x_forwarded_for="198.51.100.1")) == "127.0.0.1"
+    caller.behind_adapter.cache_clear()
+
+
+BROKEN: list[Any] = ["", "null", "[]", "{}", '{"identity": null}', '{"identity": {"sourceIp": 7}}', "{", "[" * 100_000]
+
+
+@pytest.mark.usefixtures("adapter")
+@pytest.mark.parametrize("context", BROKEN, ids=range(len(BROKEN)))
+def test_a_context_that_cannot_be_read_is_no_address(context: str) -> None:
+    assert caller.address(request(x_amzn_request_context=context)) == "127.0.0.1"
+
+
+@pytest.mark.usefixtures("adapter")
+def test_two_of_them_prove_nothing() -> None:
+    twice = Request({"type": "http", "headers": [(b"x-amzn-request-context", CONTEXT.encode())] * 2, "client": None})
+    assert caller.address(twice) is None
+
+
+@pytest.mark.usefixtures("shared_api", "adapter")
+def test_two_visitors_with_one_program_are_two() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    anna.upload(gallery)
+    run_jobs()
+    share = anna.share(gallery)["share_id"]
+    for address in ("203.0.113.24", "203.0.113.25", "203.0.113.24"):
+        context = json.dumps({"identity": {"sourceIp": address}})
+        headers = {"X-Amzn-Request-Context": context, "Range": "bytes=5-"}
+        assert client().get(f"/s/{share}/download/all", headers=headers).status_code == 206
+    assert sql("SELECT count(DISTINCT visitor) FROM archive_downloads") == [(2,)]
+    assert anna.call("GET", f"/share-links/{share}").json()["zip_downloads"] == 2

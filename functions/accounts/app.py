@@ -26,9 +26,10 @@ NO_BODY = RefreshRequest()
 
 
 @app.post("/auth/register", status_code=201, response_model=UserOut)
-def register(request: RegisterRequest, session: DbSession) -> User:
+def register(body: RegisterRequest, session: DbSession, config: Config, client: CallingClient) -> User:
     """Open an account."""
-    return service.register(session, request)
+    secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
+    return service.register(session, body, client.ip, secret, per_hour)
 
 
 @app.post("/auth/login")
@@ -112,7 +113,7 @@ def change_password(
 ) -> None:
     """Set a new password; every other session ends."""
     keep = sessions.family_of(session, cookies.given_refresh(request, config, None))
-    service.change_password(session, user, body, keep, now)
+    service.change_password(session, user, body, keep, config.jwt_secret.get_secret_value(), now)
 
 
 handler = lambda_handler(app)

@@ -6,10 +6,11 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from safelight.shares import visits
+from safelight.shares import favourites, visits
 from safelight.web import pages
 from safelight.web.app import create_app, lambda_handler
-from safelight.web.visitor import Config, Db, LiveVisit, PublicSigner, UnlockBody, json_response, unlocked
+from safelight.web.proofing import PickingVisit, SelectionBody, changed, token
+from safelight.web.visitor import Address, Config, Db, LiveVisit, PublicSigner, UnlockBody, json_response, unlocked
 
 app = create_app("visits")
 
@@ -37,9 +38,9 @@ def view_gallery(
 
 
 @app.post("/s/{share_id}/unlock", status_code=204)
-def unlock(body: UnlockBody, visit: LiveVisit, response: Response) -> None:
+def unlock(body: UnlockBody, visit: LiveVisit, response: Response, connection: Db, ip: Address) -> None:
     """Give a locked link's password; the answer's cookie opens it on every path."""
-    unlocked(visit, body, response)
+    unlocked(visit, body, response, connection, ip)
 
 
 @app.get("/s/{share_id}/photos/{photo_id}", status_code=307, response_class=RedirectResponse)
@@ -56,6 +57,40 @@ def download_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer
     shown = visits.photo(connection, share, photo_id)
     visits.record(connection, share, "single_download", visit.visitor, photo_id=photo_id)
     return visits.download_url(signer, share, shown)
+
+
+@app.get("/s/{share_id}/favourites")
+def view_favourites(request: Request, visit: LiveVisit, connection: Db) -> Response:
+    """My favourites on this link, with their limit and what I submitted."""
+    share = visit.admit()
+    return json_response(request, favourites.listing(connection, share, token(request, share)))
+
+
+@app.put("/s/{share_id}/favourites/{photo_id}")
+def add_favourite(
+    request: Request, response: Response, visit: PickingVisit, photo_id: uuid.UUID, connection: Db, config: Config
+) -> dict[str, int | None]:
+    """Make a photo my favourite; the first one's answer brings a cookie that keeps them."""
+    share = visit.share
+    picked = favourites.add(connection, share, token(request, share), visit.visitor, photo_id)
+    return changed(response, share, picked, config)
+
+
+@app.delete("/s/{share_id}/favourites/{photo_id}")
+def remove_favourite(
+    request: Request, response: Response, visit: PickingVisit, photo_id: uuid.UUID, connection: Db, config: Config
+) -> dict[str, int | None]:
+    """Take a favourite back."""
+    share = visit.share
+    return changed(response, share, favourites.remove(connection, share, token(request, share), photo_id), config)
+
+
+@app.post("/s/{share_id}/selection")
+def submit_selection(request: Request, visit: PickingVisit, body: SelectionBody, connection: Db) -> Response:
+    """Tell the photographer that these favourites are the choice; may be said again after a change."""
+    share = visit.share
+    favourites.submit(connection, share, token(request, share), body.submission())
+    return json_response(request, favourites.listing(connection, share, token(request, share)))
 
 
 handler = lambda_handler(app)

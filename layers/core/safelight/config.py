@@ -30,6 +30,8 @@ class Settings(BaseModel):
     # Serverless processes serve one request at a time; the local gateway serves many and asks for more.
     database_pool: int = Field(default=1, ge=1, le=50)
     jwt_secret: SecretStr
+    # From one address, for it tells whether an e-mail address has an account here.
+    registrations_per_hour: int = Field(default=20, ge=1)
 
     bucket: str
     aws_region: str = "us-east-1"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Protocol
 
-from safelight import storage
+from sqlalchemy import text
+
+from safelight import storage, throttle
 from safelight.archives import build
 from safelight.archives import queries as archive_queries
 from safelight.archives.manifest import archive_key, manifest_key
@@ -132,6 +134,7 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
     with transaction() as session:
         swept.rolled_up = share_queries.roll_up(session, 50 * BATCH)
         share_queries.forget_downloads(session, DOWNLOADS_KEPT)
+        session.execute(text(throttle.FORGET))
 
 
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:

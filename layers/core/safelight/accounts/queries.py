@@ -23,6 +23,15 @@ def user_by_name(session: Session, name: str) -> User | None:
     ).one_or_none()
 
 
+def keep_password(session: Session, user: User) -> bool:
+    """Whether the password is still the one that was read; until the transaction ends it cannot change.
+
+    So a session is either begun before a password changes, and then ended with the others, or not at all.
+    """
+    same = select(User.id).where(User.id == user.id, User.password_hash == user.password_hash)
+    return session.scalar(same.with_for_update(read=True)) is not None
+
+
 def lock_refresh_token(session: Session, token_hash: bytes) -> RefreshToken | None:
     """The token and, by locking its family's first generation, the right to change the family."""
     found = session.scalars(select(RefreshToken).where(RefreshToken.token_hash == token_hash)).one_or_none()

@@ -6,7 +6,7 @@ import uuid
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from safelight.accounts import queries
+from safelight.accounts import limits, queries
 from safelight.accounts.schemas import PasswordRequest, RegisterRequest, UserPatch, normal_email
 from safelight.db.failures import violated
 from safelight.errors import Conflict, Forbidden, Unauthorized
@@ -19,8 +19,9 @@ class NameTaken(Conflict):
     title = "An account with this e-mail or username exists already"
 
 
-def register(session: Session, request: RegisterRequest) -> User:
-    """A new account. Raises NameTaken."""
+def register(session: Session, request: RegisterRequest, ip: str | None, secret: str, per_hour: int) -> User:
+    """A new account; at most `per_hour` of them from one address. Raises NameTaken, TooManyRequests."""
+    limits.registration(session, secret, ip, per_hour)
     user = User(email=request.email, username=request.username, password_hash=hash_password(request.password))
     session.add(user)
     _flush(session)
@@ -28,13 +29,21 @@ def register(session: Session, request: RegisterRequest) -> User:
     return user
 
 
-def authenticate(session: Session, name: str, password: str) -> User:
-    """The account of this name and password. Raises Unauthorized, in the same words and time for any reason."""
-    user = queries.user_by_name(session, _stored(name)) if "\0" not in name else None
+def authenticate(session: Session, name: str, password: str, ip: str | None, secret: str) -> User:
+    """The account of this name and password.
+
+    Raises Unauthorized, in the same words and time for any reason, and TooManyRequests, for names of nobody too.
+    """
     # A NUL never reaches Postgres or bcrypt, which would each refuse it in its own way.
-    matches = verify_password(password.replace("\0", "\N{REPLACEMENT CHARACTER}"), user.password_hash if user else None)
-    if user is None or not matches or not user.is_active:
-        raise Unauthorized("This name and password do not match")
+    name, password = (given.replace("\0", "\N{REPLACEMENT CHARACTER}") for given in (name, password))
+    stored = _stored(name)
+    user = queries.user_by_name(session, stored)
+    with limits.sign_in(session, secret, ip, str(user.id) if user else stored.casefold()):
+        matches = verify_password(password, user.password_hash if user else None)
+        if user is None or not matches or not user.is_active:
+            raise Unauthorized("This name and password do not match")
+        if not queries.keep_password(session, user):  # it was changed while we compared
+            raise Unauthorized("This name and password do not match")
     return user
 
 
@@ -56,11 +65,15 @@ def update(session: Session, user: User, patch: UserPatch) -> User:
 
 
 def change_password(
-    session: Session, user: User, request: PasswordRequest, keep_family: uuid.UUID | None, now: dt.datetime
+    session: Session, user: User, request: PasswordRequest, keep_family: uuid.UUID | None, secret: str, now: dt.datetime
 ) -> None:
-    """Set a new password and end the other sessions. Raises Forbidden when the present one is wrong."""
-    if not verify_password(request.current_password, user.password_hash):
-        raise Forbidden("The current password is not right")
+    """Set a new password and end the other sessions.
+
+    Raises Forbidden when the present one is wrong, TooManyRequests.
+    """
+    with limits.password(session, secret, user.id):
+        if not verify_password(request.current_password, user.password_hash):
+            raise Forbidden("The current password is not right")
     user.password_hash = hash_password(request.new_password)
     queries.revoke_all(session, now, user_id=user.id, keep=keep_family)
 

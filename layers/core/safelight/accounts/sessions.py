@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from safelight.accounts import queries, service
+from safelight.accounts import limits, queries, service
 from safelight.accounts.schemas import TokenPair
 from safelight.errors import Unauthorized
 from safelight.models import RefreshToken, User
@@ -33,8 +33,8 @@ class Client:
 
 
 def sign_in(session: Session, name: str, password: str, client: Client, secret: str, now: dt.datetime) -> TokenPair:
-    """A new session for whoever knows this password. Raises Unauthorized."""
-    return start(session, service.authenticate(session, name, password), client, secret, now)
+    """A new session for whoever knows this password. Raises Unauthorized, TooManyRequests."""
+    return start(session, service.authenticate(session, name, password, client.ip, secret), client, secret, now)
 
 
 def start(session: Session, user: User, client: Client, secret: str, now: dt.datetime) -> TokenPair:
@@ -45,7 +45,8 @@ def start(session: Session, user: User, client: Client, secret: str, now: dt.dat
 
 
 def refresh(session: Session, token: str | None, client: Client, secret: str, now: dt.datetime) -> TokenPair:
-    """The next pair of a session. Raises Unauthorized, RefreshTokenReused."""
+    """The next pair of a session. Raises Unauthorized, RefreshTokenReused, TooManyRequests."""
+    limits.refresh(session, secret, client.ip)
     used = queries.lock_refresh_token(session, tokens.refresh_token_hash(token)) if token else None
     if used is None or used.revoked_at is not None or used.expires_at <= now:
         raise Unauthorized("The refresh token is not valid or has run out")

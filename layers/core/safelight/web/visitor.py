@@ -17,7 +17,7 @@ from safelight.config import Settings, settings
 from safelight.db import driver
 from safelight.errors import Unauthorized
 from safelight.security.grants import LIFETIME, make_grant
-from safelight.shares import downloads, visits
+from safelight.shares import downloads, limits, visits
 from safelight.shares.visits import Share, Visitor
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
@@ -27,6 +27,8 @@ from safelight.web.negotiate import accepts
 Config = Annotated[Settings, Depends(settings)]
 Now = Annotated[dt.datetime, Depends(clock.now)]
 PublicSigner = Annotated[Signer, Depends(storage.signer)]
+
+Address = Annotated[str | None, Depends(address)]
 
 COMPRESS_FROM = 1024
 
@@ -99,16 +101,17 @@ class UnlockBody(BaseModel):
     password: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-def unlocked(visit: Visit, body: UnlockBody, response: Response) -> None:
-    """Give the visitor the link's grant. Raises Unauthorized for a wrong password; nothing to do for an open link."""
+def unlocked(visit: Visit, body: UnlockBody, response: Response, connection: Connection, ip: str | None) -> None:
+    """Give the visitor the link's grant; nothing to do for an open link. Raises WrongPassword, TooManyRequests."""
     share = visit.share
     if share.password_hash is None:
         return
     # Only here: the path that merely looks at photos need not load bcrypt.
     from safelight.security.passwords import verify_password
 
-    if not verify_password(unicodedata.normalize("NFC", body.password), share.password_hash):
-        raise WrongPassword
+    with limits.unlock(connection, visit.secret, ip, share.id):
+        if not verify_password(unicodedata.normalize("NFC", body.password), share.password_hash):
+            raise WrongPassword
     secure = settings().base_url.startswith("https:")
     response.set_cookie(
         grant_cookie(share),

@@ -1,0 +1,70 @@
+"""How often an account's doors may be tried; each try is committed before a password is looked at.
+
+The limits are per address first, so that one address cannot use up an account's own, which is wider: locking somebody
+out takes more than one machine. Only wrong passwords count.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from safelight import throttle
+from safelight.throttle import Claim, Rule
+
+MINUTES = 60.0
+SIGN_IN_FROM_ADDRESS = Rule("sign-in from address", 60, 15 * MINUTES)
+SIGN_IN_HERE = Rule("sign-in to account from address", 10, 15 * MINUTES)
+SIGN_IN = Rule("sign-in to account", 100, 60 * MINUTES)
+PASSWORD = Rule("password of account", 10, 15 * MINUTES)
+REFRESH = Rule("refresh from address", 600, 15 * MINUTES)
+REGISTER = "register from address"
+
+
+@contextmanager
+def sign_in(session: Session, secret: str, ip: str | None, account: str) -> Iterator[None]:
+    """One try to sign in; it counts if the block raises. Raises TooManyRequests.
+
+    `account` is the account's id, or the name that was given when there is none: both are limited alike.
+    """
+    here = throttle.address(ip)
+    claims = (
+        Claim(SIGN_IN_FROM_ADDRESS, here),
+        Claim(SIGN_IN_HERE, f"{account}|{here}"),
+        Claim(SIGN_IN, account),
+    )
+    _take(session, secret, *claims)
+    yield
+    throttle.give_back(_run(session), secret, *claims)
+
+
+@contextmanager
+def password(session: Session, secret: str, user_id: uuid.UUID) -> Iterator[None]:
+    """One try to name an account's present password; it counts if the block raises. Raises TooManyRequests."""
+    claim = Claim(PASSWORD, str(user_id))
+    _take(session, secret, claim)
+    yield
+    throttle.give_back(_run(session), secret, claim)
+
+
+def registration(session: Session, secret: str, ip: str | None, per_hour: int) -> None:
+    """One more account, or the question whether one exists. Raises TooManyRequests."""
+    _take(session, secret, Claim(Rule(REGISTER, per_hour, 60 * MINUTES), throttle.address(ip)))
+
+
+def refresh(session: Session, secret: str, ip: str | None) -> None:
+    """One more use of a refresh token. Raises TooManyRequests."""
+    _take(session, secret, Claim(REFRESH, throttle.address(ip)))
+
+
+def _take(session: Session, secret: str, *claims: Claim) -> None:
+    throttle.take(_run(session), secret, *claims)
+    # Kept whatever the rest of the request does, and no row stays locked while a password is hashed.
+    session.commit()
+
+
+def _run(session: Session) -> Callable[..., Any]:
+    return lambda sql, **values: session.execute(text(sql), values)

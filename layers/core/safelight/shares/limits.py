@@ -1,0 +1,26 @@
+"""How often a locked link's password may be guessed; each try is committed before the password is looked at."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pg8000.native import Connection
+
+from safelight import throttle
+from safelight.throttle import Claim, Rule
+
+# A wedding's guests share one hotel's address and one typing error; and only wrong passwords count.
+UNLOCK_HERE = Rule("unlock link from address", 20, 15 * 60)
+UNLOCK = Rule("unlock link", 200, 60 * 60)
+
+
+@contextmanager
+def unlock(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> Iterator[None]:
+    """One try to open a link; it counts if the block raises. Raises TooManyRequests."""
+    claims = (Claim(UNLOCK_HERE, f"{share_id}|{throttle.address(ip)}"), Claim(UNLOCK, str(share_id)))
+    throttle.take(connection.run, secret, *claims)
+    # Kept whatever the rest of the request does, and no row stays locked while a password is hashed.
+    connection.run("COMMIT")
+    connection.run("BEGIN")
+    yield
+    throttle.give_back(connection.run, secret, *claims)

@@ -1,0 +1,160 @@
+"""Guessing: a wrong password counts before it is looked at, exactly, whoever asks and however many at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+
+import pytest
+
+from safelight import throttle
+from safelight.accounts import limits
+from safelight.db import driver
+from safelight.errors import TooManyRequests
+from safelight.shares import limits as share_limits
+from safelight.sweep import sweep
+from safelight.throttle import Claim, Rule
+from tests.api import PASSWORD, Photographer, client
+from tests.functions.support import in_parallel, sql
+
+pytestmark = pytest.mark.usefixtures("api")
+
+SECRET = "of this test"
+RULE = Rule("tests", 5, 3600)
+
+
+def one(subject: str, rule: Rule = RULE) -> bool:
+    try:
+        with driver.connection() as connection:
+            throttle.take(connection.run, SECRET, Claim(rule, subject))
+    except TooManyRequests:
+        return False
+    return True
+
+
+def test_exactly_so_many_of_many_at_once() -> None:
+    assert Counter(in_parallel(60, lambda _: one("anna"))) == {True: 5, False: 55}
+    assert one("ben")
+    assert one("anna", Rule("another", 5, 3600))
+
+
+def test_a_bucket_runs_out_steadily_and_what_was_right_is_given_back() -> None:
+    assert [one("anna") for _ in range(6)] == [True] * 5 + [False]
+    claim = Claim(RULE, "anna")
+    with driver.connection() as connection:
+        throttle.give_back(connection.run, SECRET, claim)
+    assert [one("anna"), one("anna")] == [True, False]
+    sql("UPDATE throttles SET empty_at = empty_at - make_interval(secs => 719)")  # one second before the next
+    with driver.connection() as connection, pytest.raises(TooManyRequests) as refused:
+        throttle.take(connection.run, SECRET, claim)
+    assert refused.value.retry_after == 1
+    sql("UPDATE throttles SET empty_at = empty_at - make_interval(secs => 2)")
+    assert [one("anna"), one("anna")] == [True, False]
+
+
+def test_a_refused_try_changes_no_bucket_and_nobody_is_named() -> None:
+    strict = Rule("strict", 1, 3600)
+    with driver.connection() as connection:
+        throttle.take(connection.run, SECRET, Claim(strict, "192.0.2.7"))
+    with pytest.raises(TooManyRequests), driver.connection() as connection:
+        throttle.take(connection.run, SECRET, Claim(RULE, "other"), Claim(strict, "192.0.2.7"))
+    assert sql("SELECT count(*) FROM throttles") == [(1,)]
+    assert b"192.0.2.7" not in sql("SELECT key FROM throttles")[0][0]
+
+
+def test_empty_buckets_are_swept() -> None:
+    from safelight.queue import Queue
+    from safelight.storage import storage
+
+    one("anna")
+    one("ben")
+    sql(
+        "UPDATE throttles SET empty_at = now() - interval '1 second' WHERE key = :key",
+        key=Claim(RULE, "ben").key(SECRET),
+    )
+    sweep(storage(), Queue())
+    assert sql("SELECT count(*) FROM throttles") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("ip", "subject"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("testclient", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_an_address_is_its_customer(ip: str | None, subject: str) -> None:
+    assert throttle.address(ip) == subject
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_guesses_at_an_account_are_counted_whether_it_exists_or_not(known: bool) -> None:
+    anna = Photographer.registered()
+    name = anna.email if known else f"{uuid.uuid4().hex}@example.com"
+    guess = {"email": name, "password": "Wrong-Horse-7"}
+    answers = in_parallel(30, lambda _: client().post("/auth/login", json=guess))
+    assert Counter(answer.status_code for answer in answers) == {401: limits.SIGN_IN_HERE.tries, 429: 20}
+    late = next(answer for answer in answers if answer.status_code == 429)
+    assert late.json()["code"] == "too_many_requests"
+    assert "Please try again in" in late.json()["detail"]
+    assert 1 <= int(late.headers["retry-after"]) <= limits.SIGN_IN_HERE.step
+    # The right password is not looked at either, by whatever name and door.
+    assert anna.http.post("/auth/login", json={"email": name.upper(), "password": PASSWORD}).status_code == 429
+    form = {"username": name, "password": PASSWORD}
+    assert anna.http.post("/auth/token", data=form).status_code == 429
+
+
+def test_an_account_has_one_bucket_under_both_its_names() -> None:
+    anna = Photographer.registered()
+    assert anna.call("PATCH", "/auth/me", json={"username": "anna"}).status_code == 200
+    names = [{"email": anna.email}, {"username": "ANNA"}] * 6
+    answers = [anna.http.post("/auth/login", json={**name, "password": "Wrong-Horse-7"}) for name in names]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+
+
+def test_signing_in_rightly_does_not_count() -> None:
+    anna = Photographer.registered()
+    for _ in range(limits.SIGN_IN_HERE.tries + 2):
+        anna.sign_in()
+    assert sql("SELECT count(*) FROM throttles WHERE empty_at > now() + interval '3 minutes'") == [(0,)]
+
+
+def test_the_present_password_cannot_be_guessed_with_a_stolen_token() -> None:
+    anna = Photographer.registered()
+    body = {"current_password": "Wrong-Horse-7", "new_password": "Correct-Horse-8"}
+    answers = in_parallel(20, lambda _: anna.call("POST", "/auth/password", json=body))
+    assert Counter(answer.status_code for answer in answers) == {403: limits.PASSWORD.tries, 429: 10}
+
+
+def test_a_locked_link_cannot_be_guessed_and_other_links_stay_open_to_try() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    locked, other = (anna.share(gallery, password="cake and wine")["share_id"] for _ in range(2))
+    wrong, right = {"password": "wine and cake"}, {"password": "cake and wine"}
+    answers = in_parallel(40, lambda _: client().post(f"/s/{locked}/unlock", json=wrong))
+    assert Counter(answer.status_code for answer in answers) == {401: share_limits.UNLOCK_HERE.tries, 429: 20}
+    assert client().post(f"/s/{locked}/unlock", json=right).status_code == 429
+    assert client().post(f"/s/{other}/unlock", json=right).status_code == 204
+
+
+def test_opening_accounts_is_limited_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    from safelight.config import settings
+
+    monkeypatch.setenv("REGISTRATIONS_PER_HOUR", "3")
+    settings.cache_clear()
+    try:
+        bodies = [{"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD} for _ in range(5)]
+        statuses = [client().post("/auth/register", json=body).status_code for body in bodies]
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert statuses == [201] * 3 + [429] * 2
+
+
+def test_refreshing_is_limited_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REFRESH", Rule("refresh from address", 2, 900))
+    statuses = [client().post("/auth/refresh", json={"refresh_token": "none"}).status_code for _ in range(4)]
+    assert statuses == [401, 401, 429, 429]

@@ -1,85 +1,66 @@
-"""The servers that `bench.archives` compares: ours, the usual way, and a store with the latency of S3.
+"""The servers that the benchmarks of archives start: ours, its peers, and a store with the latency of S3.
 
-`python -m bench.archive_servers NAME` with PORT, STORE (its URL) and FILES (JSON: name, size, crc32, etag) in the
-environment. Every server answers GET /SET with the archive of that set.
+`python -m bench.archive_servers NAME` with PORT, STORE (its URL), ROOT (of the files) and SETS (`archive_sets.save`)
+in the environment. Every server of archives answers GET /SET with the archive of that set.
 """
 
 import asyncio
-import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import boto3
 import uvicorn
-import zipstream
-from botocore.config import Config
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from safelight.archives.fetch import Fetcher
+from bench.archive_sets import load
+from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.memory import Window
-from safelight.archives.plan import Entry, Plan, plan
+from safelight.archives.plan import Plan
 from safelight.archives.ranges import parse_range
+from safelight.storage.signer import Credentials, Signer
 from safelight.web.streaming import ArchiveResponse
 
-STORE = os.environ.get("STORE", "")
 FIRST_BYTE = 0.030
 BYTES_PER_SECOND = 80_000_000
 
 
-def files(name: str) -> list[Entry]:
-    """The entries of a set."""
-    return [Entry(*fields) for fields in json.loads(Path(os.environ["FILES"]).read_text())[name]]
-
-
-@cache
-def planned_archive(name: str) -> Plan:
-    """The layout is not what is compared here, but it costs 1 to 2 microseconds an entry."""
-    return plan(files(name))
-
-
-def planned() -> Starlette:
-    """Ours."""
-    fetcher = Fetcher(lambda key: f"{STORE}/bucket/{key}")
+def ours(store: str) -> Callable[[Request], Response]:
+    """The product's answer, over the product's signed URLs."""
+    sets = load(Path(os.environ["SETS"]))
+    signer = Signer(Credentials("a", "b"), "us-east-1", "bucket", store)
+    fetcher = Fetcher(renewing(lambda: signer.get_urls(3600)))
     window = Window()
 
-    async def answer(request: Request) -> Response:
-        layout = planned_archive(request.path_params["name"])
+    @cache  # the layout is not what is compared here, but it costs 1 to 2 microseconds an entry
+    def planned(name: str) -> Plan:
+        return sets[name].plan()
+
+    def answer(request: Request) -> Response:
+        layout = planned(request.path_params["name"])
         requested = parse_range(request.headers.get("range"), size=layout.size, etag=layout.etag)
         return ArchiveResponse(layout, requested, fetcher, window)
 
-    return Starlette(routes=[Route("/{name}", answer)])
+    return answer
 
 
-def naive() -> Starlette:
-    """The usual way: zipstream-ng over boto3 bodies, 64 KiB at a time, under Starlette's StreamingResponse."""
-    client: Any = boto3.client(
-        "s3",
-        endpoint_url=STORE,
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-        config=Config(s3={"addressing_style": "path"}, response_checksum_validation="when_required"),
-    )
+def peer(name: str, store: str) -> Callable[[Request], Response]:
+    """One of `archive_peers.PEERS`."""
+    from bench.archive_peers import PEERS, reader  # here, because no other server should carry boto3 in its memory
 
-    def body(key: str) -> Iterator[bytes]:
-        yield from client.get_object(Bucket="bucket", Key=key)["Body"].iter_chunks(64 * 1024)
+    sets = load(Path(os.environ["SETS"]))
+    make, chunk = PEERS[name]
+    read = reader(store, chunk)
 
-    async def answer(request: Request) -> Response:
-        archive = zipstream.ZipStream(sized=True)
-        for entry in files(request.path_params["name"]):
-            archive.add(body(entry.key), entry.name, size=entry.size)
-        headers = {"Content-Length": str(len(archive))}
-        return StreamingResponse(iter(archive), media_type="application/zip", headers=headers)
+    def answer(request: Request) -> Response:
+        return make(sets[request.path_params["name"]], read)
 
-    return Starlette(routes=[Route("/{name}", answer)])
+    return answer
 
 
 async def distant_store(root: Path, port: int) -> None:
@@ -137,11 +118,16 @@ async def _deliver(root: Path, connection: socket.socket, request: str) -> None:
 
 def main() -> None:
     """Run the server that the command line names."""
-    name, port = sys.argv[1], int(os.environ["PORT"])
-    if name == "distant_store":
+    name, port, store = sys.argv[1], int(os.environ["PORT"]), os.environ["STORE"]
+    if name == "distant store":
         asyncio.run(distant_store(Path(os.environ["ROOT"]), port))
         return
-    app = {"planned": planned, "naive": naive}[name]()
+    handler = ours(store) if name == "ours" else peer(name, store)
+
+    async def answer(request: Request) -> Response:
+        return handler(request)
+
+    app = Starlette(routes=[Route("/{name}", answer)])
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 

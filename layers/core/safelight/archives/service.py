@@ -20,9 +20,12 @@ class NothingToDownload(Conflict):
     title = "There are no photos to download yet"
 
 
-def plan_gallery(connection: Connection, gallery_id: uuid.UUID, size: Size) -> Plan:
-    """The archive of all ready photos of a gallery, with its receipt. Raises NothingToDownload."""
-    rows = _rows(connection, gallery_id, size)
+def plan_gallery(connection: Connection, gallery_id: uuid.UUID, size: Size, selection: uuid.UUID | None = None) -> Plan:
+    """The archive of all ready photos of a gallery, or of a selection's among them, with its receipt.
+
+    Raises NothingToDownload.
+    """
+    rows = _rows(connection, gallery_id, size, selection)
     if not rows:
         raise NothingToDownload
     names = safe_names((_named(row[0], size) for row in rows), reserved=[RECEIPT])
@@ -43,9 +46,10 @@ def manifest(planned: Plan) -> dict[str, Any]:
     return {"size": planned.size, "etag": planned.etag, "photos": photos}
 
 
-def archive_name(title: str, size: Size) -> str:
+def archive_name(title: str, size: Size, *, picked: bool = False) -> str:
     """What the download is called: the gallery's title, as a name that every system can save."""
-    return safe_name(f"{title.strip() or 'photos'}{' (web size)' if size == 'web' else ''}.zip")
+    told = f"{' favourites' if picked else ''}{' (web size)' if size == 'web' else ''}"
+    return safe_name(f"{title.strip() or 'photos'}{told}.zip")
 
 
 def _named(filename: str, size: Size) -> str:
@@ -59,19 +63,22 @@ _ORIGINALS = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, p.file_size, p.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
         p.s3_key, p.etag, p.sha256) ORDER BY p.position, p.id), '[]')::text
-    FROM photos p WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
-"""
+    FROM photos p WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _WEB = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, r.file_size, r.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
         r.s3_key, r.etag, r.sha256) ORDER BY p.position, p.id), '[]')::text
     FROM photos p JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
-    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
-"""
+    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
+_PICKED = " AND p.id IN (SELECT f.photo_id FROM selection_photos f WHERE f.selection_id = :selection)"
 
 
-def _rows(connection: Connection, gallery_id: uuid.UUID, size: Size) -> list[Row]:
+def _rows(connection: Connection, gallery_id: uuid.UUID, size: Size, selection: uuid.UUID | None) -> list[Row]:
     """(filename, bytes, CRC-32, seconds since 1970, key, ETag, SHA-256) in the gallery's order."""
-    [[listed]] = connection.run(_ORIGINALS if size == "original" else _WEB, gallery=gallery_id)
+    statement = _ORIGINALS if size == "original" else _WEB
+    if selection is None:
+        [[listed]] = connection.run(statement, gallery=gallery_id)
+    else:
+        [[listed]] = connection.run(statement + _PICKED, gallery=gallery_id, selection=selection)
     rows: list[Row] = json.loads(listed)
     return rows

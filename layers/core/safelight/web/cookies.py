@@ -4,8 +4,8 @@ from fastapi import Request, Response
 
 from safelight.accounts.schemas import RefreshRequest
 from safelight.config import Settings
-from safelight.errors import Forbidden
 from safelight.security.tokens import REFRESH_LIFETIME
+from safelight.web.origin import refuse_other_sites
 
 
 def _name(config: Settings) -> str:
@@ -38,7 +38,6 @@ def given_refresh(request: Request, config: Settings, body: RefreshRequest | Non
     if body is not None and body.refresh_token:
         return body.refresh_token
     token = request.cookies.get(_name(config))
-    origin = request.headers.get("origin")
-    if token is not None and origin is not None and origin != config.origin:
-        raise Forbidden("This request comes from another site")
+    if token is not None:
+        refuse_other_sites(request, config)
     return token

@@ -329,6 +329,7 @@ def test_an_answer_survives_the_pipe() -> None:
         lambda raw: raw.replace(b'"iso": 400', b'"iso": "4"'),
         lambda raw: raw.replace(b'"iso": 400', b'"iso":true'),
         lambda raw: raw.replace(b"+02:00", b"      "),
+        lambda raw: raw.replace(b'"orientation": 1', b'"flash": 1.00000'),
         lambda raw: raw.replace(b'"format": "jpeg"', b'"format": "html"'),
         lambda raw: raw.replace(b"\xff\xd8\xff", b"<h1"),
         lambda raw: raw.replace(b"Canon EOS R5", b"Canon\\u0000EOS"),

@@ -26,7 +26,9 @@ CAMERA = {
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_camera_and_time_from_each_format(kind: str) -> None:
     made = render(encode(scene(80, 60), kind, exif=block(offset="+02:00")))
-    assert made.camera == CAMERA | {"utc_offset": "+02:00"}
+    # An AVIF turns its picture by a property of the container, not by EXIF.
+    turned = {} if kind == "AVIF" else {"orientation": 1}
+    assert made.camera == CAMERA | turned | {"utc_offset": "+02:00", "local_time": "2026-06-21T18:45:12.250000"}
     assert made.taken_at == datetime(2026, 6, 21, 16, 45, 12, 250_000, tzinfo=UTC)
     assert made.taken_at.utcoffset() == timedelta(hours=2)
 
@@ -35,6 +37,36 @@ def test_without_an_offset_the_wall_clock_is_labelled_utc() -> None:
     made = render(encode(scene(80, 60), exif=block()))
     assert made.taken_at == datetime(2026, 6, 21, 18, 45, 12, 250_000, tzinfo=UTC)
     assert "utc_offset" not in made.camera
+    assert made.camera["local_time"] == "2026-06-21T18:45:12.250000"
+
+
+def test_the_local_time_compares_cameras_with_and_without_an_offset() -> None:
+    """Two frames a quarter of a second apart, one camera set to a zone and one not."""
+    with_zone, without = (exif.read(block(offset=offset).tobytes())[1] for offset in ("+09:00", None))
+    assert with_zone["local_time"] == without["local_time"]
+
+
+@pytest.mark.parametrize(("value", "fired"), [(0x00, False), (0x01, True), (0x10, False), (0x19, True), (0x18, False)])
+def test_whether_the_flash_fired(value: int, fired: bool) -> None:
+    assert exif.read(raw((0x9209, 3, (value, 0))))[1] == {"flash": fired}
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_orientation_as_the_file_says(turned: int) -> None:
+    assert exif.read(block(orientation=turned).tobytes())[1]["orientation"] == turned
+
+
+@pytest.mark.parametrize("nonsense", [0, 9, 65_535])
+def test_an_orientation_that_is_none(nonsense: int) -> None:
+    assert "orientation" not in exif.read(block(orientation=nonsense).tobytes())[1]
+
+
+def test_what_tells_about_people_is_never_read() -> None:
+    taken, camera = exif.read(block(offset="+02:00").tobytes())
+    told = repr((taken, camera))
+    assert "SERIAL" not in told
+    assert "OWNER" not in told
+    assert "48" not in told.replace("18:45", "")
 
 
 def test_a_tiff_is_its_own_block() -> None:
@@ -107,6 +139,20 @@ def test_text_is_made_harmless() -> None:
     assert camera["model"] == "x" * 100
 
 
+def test_text_that_turns_around_what_follows_it() -> None:
+    assert exif.text("Ca\u202enon\u2066\u200f") == "Ca non"
+
+
+def test_a_directory_that_points_to_itself_is_read_once() -> None:
+    loop = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 8, 8)
+    assert exif.read(loop) == (None, {})
+
+
+def test_a_directory_of_countless_entries_ends() -> None:
+    huge = b"II*\0" + struct.pack("<IH", 8, 65_535) + struct.pack("<HHII", 0x0110, 2, 2**32 - 1, 10) * 600
+    assert set(exif.read(huge)[1]) <= {"model"}
+
+
 def test_text_that_is_no_utf8() -> None:
     image = raw((0xA434, 2, (0x00E96843, 0)), count=4)
     assert exif.read(image)[1] == {"lens": "Ch\xe9"}
@@ -117,7 +163,7 @@ def test_rubbish_is_no_metadata(rubbish: bytes) -> None:
     for head in (b"", b"Exif\0\0", b"II*\0\x08\0\0\0", b"Exif\0\0MM\0*\0\0\0\x08"):
         taken, camera = exif.read(head + rubbish)
         assert taken is None or taken.tzinfo is not None
-        assert not set(camera) - {*CAMERA, "utc_offset"}
+        assert not set(camera) - {*CAMERA, "utc_offset", "local_time", "flash", "orientation"}
 
 
 @given(st.data())

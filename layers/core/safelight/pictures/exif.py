@@ -12,36 +12,44 @@ from fractions import Fraction
 from .types import Camera
 
 _MAKE, _MODEL, _EXIF_IFD = 0x010F, 0x0110, 0x8769
-_EXPOSURE, _F_NUMBER, _ISO, _ISO_LONG, _FOCAL_LENGTH = 0x829A, 0x829D, 0x8827, 0x8833, 0x920A
+_ORIENTATION, _EXPOSURE, _F_NUMBER, _ISO, _ISO_LONG, _FLASH, _FOCAL_LENGTH = (
+    *(0x0112, 0x829A, 0x829D, 0x8827, 0x8833, 0x9209, 0x920A),
+)
 _TAKEN, _OFFSET, _SUBSECOND = 0x9003, 0x9011, 0x9291
 _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
-_WANTED_FIRST = {_MAKE, _MODEL, _EXIF_IFD}
+_WANTED_FIRST = {_MAKE, _MODEL, _ORIENTATION}
 _WANTED_EXIF = {
-    *(_EXPOSURE, _F_NUMBER, _ISO, _ISO_LONG, _FOCAL_LENGTH),
+    *(_EXPOSURE, _F_NUMBER, _ISO, _ISO_LONG, _FLASH, _FOCAL_LENGTH),
     *(_TAKEN, _OFFSET, _SUBSECOND, _LENS_MAKE, _LENS_MODEL),
 }
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _MAX_ENTRIES = 512
 _MAX_TEXT = 100
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
+# Controls, line separators, and what turns the direction of the text around it.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
-type _Value = str | int | Fraction
-type _Tags = dict[int, _Value]
+type Value = str | int | Fraction
+type Tags = dict[int, Value]
 
 
 def read(block: bytes) -> tuple[datetime | None, Camera]:
     """Capture time and camera facts of an EXIF block (with or without its `Exif\\0\\0` prefix) or of a TIFF file.
 
     The camera has those of: `make`, `model`, `lens` (text), `exposure` (seconds, as photographers write it: "1/250",
-    "2.5"), `aperture` (f-number), `iso`, `focal_length` (mm), `utc_offset` ("+02:00"). What is absent or damaged
-    is left out: metadata never fails a picture.
+    "2.5"), `aperture` (f-number), `iso`, `focal_length` (mm), `flash` (whether it fired), `orientation` (1 to 8, as
+    the file says), `local_time` (the camera's clock, ISO 8601 with what it knew of a second) and `utc_offset`
+    ("+02:00"). What is absent or damaged is left out: metadata never fails a picture.
+
+    A camera without an offset does not say which moment its clock means, so the time counts as UTC: pictures of one
+    camera stay in their order, and `local_time` compares those of several.
     """
-    tags = _tags(block.removeprefix(b"Exif\0\0"))
+    tags = select(block.removeprefix(b"Exif\0\0"), _WANTED_FIRST, _WANTED_EXIF)
     taken_at = _taken_at(tags)
     camera: Camera = {}
     for key, tag in (("make", _MAKE), ("model", _MODEL), ("lens", _LENS_MODEL)):
-        if text := _text(tags.get(tag)):
-            camera[key] = text
-    if "lens" in camera and (maker := _text(tags.get(_LENS_MAKE))):
+        if told := text(tags.get(tag)):
+            camera[key] = told
+    if "lens" in camera and (maker := text(tags.get(_LENS_MAKE))):
         lens = str(camera["lens"])
         camera["lens"] = lens if lens.lower().startswith(maker.lower()) else f"{maker} {lens}"[:_MAX_TEXT]
     if exposure := _positive(tags.get(_EXPOSURE), 86_400):
@@ -56,16 +64,22 @@ def read(block: bytes) -> tuple[datetime | None, Camera]:
         camera["iso"] = int(speed)
     if length := _positive(tags.get(_FOCAL_LENGTH), 100_000):
         camera["focal_length"] = round(float(length), 1)
-    if taken_at is not None and _offset(tags) is not None:
-        camera["utc_offset"] = taken_at.strftime("%:z")
+    if isinstance(flash := tags.get(_FLASH), int):
+        camera["flash"] = bool(flash & 1)
+    if isinstance(turned := tags.get(_ORIENTATION), int) and 1 <= turned <= 8:
+        camera["orientation"] = turned
+    if taken_at is not None:
+        camera["local_time"] = taken_at.replace(tzinfo=None).isoformat()
+        if _offset(tags) is not None:
+            camera["utc_offset"] = taken_at.strftime("%:z")
     return taken_at, camera
 
 
-def _taken_at(tags: _Tags) -> datetime | None:
-    text = tags.get(_TAKEN)
-    if not isinstance(text, str):
+def _taken_at(tags: Tags) -> datetime | None:
+    taken_text = tags.get(_TAKEN)
+    if not isinstance(taken_text, str):
         return None
-    digits = re.match(r"\s*(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)", text, re.ASCII)
+    digits = re.match(r"\s*(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)", taken_text, re.ASCII)
     if digits is None:
         return None
     try:
@@ -81,9 +95,9 @@ def _taken_at(tags: _Tags) -> datetime | None:
     return taken
 
 
-def _offset(tags: _Tags) -> timezone | None:
-    text = tags.get(_OFFSET)
-    match = re.match(r"\s*([+-])(\d\d):(\d\d)", text) if isinstance(text, str) else None
+def _offset(tags: Tags) -> timezone | None:
+    told = tags.get(_OFFSET)
+    match = re.match(r"\s*([+-])(\d\d):(\d\d)", told, re.ASCII) if isinstance(told, str) else None
     if match is None:
         return None
     minutes = int(match[2]) * 60 + int(match[3])
@@ -92,33 +106,35 @@ def _offset(tags: _Tags) -> timezone | None:
     return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
 
 
-def _text(value: _Value | None) -> str:
+def text(value: Value | None) -> str:
+    """One printable line of at most 100 characters; empty for what is not text."""
     return _UNPRINTABLE.sub(" ", value).strip()[:_MAX_TEXT].strip() if isinstance(value, str) else ""
 
 
-def _positive(value: _Value | None, limit: int) -> Fraction | None:
+def _positive(value: Value | None, limit: int) -> Fraction | None:
     if value is None or isinstance(value, str) or not 0 < value <= limit:
         return None
     return Fraction(value)
 
 
-def _tags(block: bytes) -> _Tags:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None or len(block) < 8:
+def select(block: bytes, first: set[int], details: set[int]) -> Tags:
+    """These tags of the first directory and, of those in `details`, of the EXIF directory that it points to."""
+    if len(block) < 8 or not (order := _ORDERS.get(block[:4])):
         return {}
-    (first,) = struct.unpack_from(order + "I", block, 4)
-    tags = _directory(block, order, first, _WANTED_FIRST)
-    sub = tags.get(_EXIF_IFD)
+    (start,) = struct.unpack_from(order + "I", block, 4)
+    tags = directory(block, start, first | {_EXIF_IFD})
+    sub = tags.pop(_EXIF_IFD, None)
     if isinstance(sub, int):
-        tags |= _directory(block, order, sub, _WANTED_EXIF)
+        tags |= directory(block, sub, details)
     return tags
 
 
-def _directory(block: bytes, order: str, start: int, wanted: set[int]) -> _Tags:
-    if start + 2 > len(block):
+def directory(block: bytes, start: int, wanted: set[int]) -> Tags:
+    """These tags of the directory at `start`."""
+    if not (order := _ORDERS.get(block[:4])) or start + 2 > len(block):
         return {}
     (count,) = struct.unpack_from(order + "H", block, start)
-    tags: _Tags = {}
+    tags: Tags = {}
     for entry in range(start + 2, start + 2 + 12 * min(count, _MAX_ENTRIES), 12):
         if entry + 12 > len(block):
             break
@@ -130,7 +146,7 @@ def _directory(block: bytes, order: str, start: int, wanted: set[int]) -> _Tags:
     return tags
 
 
-def _value(block: bytes, order: str, kind: int, number: int, at: int) -> _Value | None:
+def _value(block: bytes, order: str, kind: int, number: int, at: int) -> Value | None:
     """The (first) value of an entry: ASCII and UTF-8 (2, 129), SHORT (3), LONG (4), RATIONAL (5); else None."""
     if number == 0:
         return None

@@ -12,6 +12,7 @@ import zlib
 from datetime import UTC, datetime
 
 from .facts import CONTENT_TYPES, MAX_SIDE
+from .measures import checked
 from .types import SIZES, Camera, Rendered, Rendition
 
 # What the product sends for a child: bytes of address space, seconds of processor time. With it come three descriptors:
@@ -22,8 +23,9 @@ RECORD = struct.Struct("<i")
 READY = b"R"
 MAX_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 600
-_TEXT_KEYS = {"make", "model", "lens", "exposure", "utc_offset"}
-_NUMBER_KEYS = {"aperture", "iso", "focal_length"}
+_TEXT_KEYS = {"make", "model", "lens", "exposure", "utc_offset", "local_time"}
+_NUMBER_KEYS = {"aperture", "iso", "focal_length", "orientation"}
+_FLAGS = {"flash"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -43,6 +45,7 @@ def dump(answer: Rendered | str) -> bytes:
         "taken_at": taken.isoformat() if taken else None,
         "camera": answer.camera,
         "format": answer.format,
+        "metrics": answer.metrics,
         "renditions": [[r.name, r.width, r.height, len(r.data)] for r in answer.renditions],
     }
     return _frame(head) + b"".join(r.data for r in answer.renditions)
@@ -80,6 +83,7 @@ def _rendered(head: dict[str, object], body: memoryview, sha256: str, crc32: int
         camera=_camera(head["camera"]),
         format=str(head["format"]),
         renditions=_renditions(table, body),
+        metrics=checked(head["metrics"]),
         sha256=sha256,
         crc32=crc32,
     )
@@ -103,9 +107,10 @@ def _renditions(table: list[list[object]], body: memoryview) -> tuple[Rendition,
 
 
 def _camera(value: object) -> Camera:
-    if not isinstance(value, dict) or not value.keys() <= _TEXT_KEYS | _NUMBER_KEYS:
+    if not isinstance(value, dict) or not value.keys() <= _TEXT_KEYS | _NUMBER_KEYS | _FLAGS:
         raise Garbled("camera")
-    return {key: _line(entry) if key in _TEXT_KEYS else _number(entry) for key, entry in value.items()}
+    check = {**dict.fromkeys(_TEXT_KEYS, _line), **dict.fromkeys(_NUMBER_KEYS, _number), **dict.fromkeys(_FLAGS, _flag)}
+    return {key: check[key](entry) for key, entry in value.items()}
 
 
 def _moment(value: object) -> datetime:
@@ -120,6 +125,12 @@ def _line(value: object) -> str:
     if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or _UNPRINTABLE.search(value):
         raise Garbled("text")
     value.encode()
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Garbled("flag")
     return value
 
 

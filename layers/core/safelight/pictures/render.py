@@ -15,7 +15,7 @@ from datetime import datetime
 import pyvips
 from thumbhash import rgba_to_thumb_hash
 
-from . import exif
+from . import exif, metrics
 from .errors import UnreadablePicture
 from .facts import Facts, inspect
 from .profiles import is_srgb
@@ -67,6 +67,7 @@ def _render(data: bytes, facts: Facts) -> Rendered:
         camera=camera,
         format=facts.format,
         renditions=tuple(_rendition(name, images[name]) for name in SIZES),
+        metrics=metrics.measure(preview),
         sha256=hashlib.sha256(data).hexdigest(),
         crc32=zlib.crc32(data),
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from .measures import Metrics
+
 # Long side in px, in the order in which they are made; `grayscale` is `preview` without its colours.
 SIZES = {"large": 2560, "preview": 1600, "thumb": 400, "grayscale": 1600}
 
@@ -27,7 +29,8 @@ class Rendered:
 
     `width` and `height` are px of the original as displayed (EXIF orientation applied); `thumbhash` is base64.
     `taken_at` is aware: with the camera's UTC offset when it recorded one, otherwise the camera's wall clock labelled
-    UTC (then `camera` has no `utc_offset`). `sha256` (hex) and `crc32` are of the original bytes.
+    UTC (then `camera` has no `utc_offset`). `sha256` (hex) and `crc32` are of the original bytes;
+    `metrics` are what `measures` describes.
     """
 
     width: int
@@ -37,5 +40,6 @@ class Rendered:
     camera: Camera
     format: str
     renditions: tuple[Rendition, ...]
+    metrics: Metrics
     sha256: str
     crc32: int

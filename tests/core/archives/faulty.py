@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ class Answer:
     cut: int | None = None
     """Close the connection after so many bytes of the body."""
     reset: bool = False
+    """Break the connection with a TCP reset instead of an orderly end; with `cut`, after so many bytes."""
     silence: float = 0.0
     """Seconds before the answer."""
     pause: float = 0.0
@@ -151,7 +154,11 @@ class FaultyStore:
             if answer.pause:
                 await asyncio.sleep(answer.pause)
         if answer.cut is not None or answer.reset or answer.hang_up:
-            if not answer.reset:
+            if answer.reset:
+                # Linger on, for no time: closing now sends a reset. Without it the client would see an orderly end.
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            else:
                 writer.close()
                 await writer.wait_closed()
             return False

@@ -186,8 +186,26 @@ def _other_range(_: Request, answer: Answer) -> None:
     answer.headers["Content-Range"] = "bytes 1-300000/300000"
 
 
-def _ends_early(_: Request, answer: Answer) -> None:
-    answer.headers["Content-Length"], answer.cut = str(len(answer.body)), min(1000, len(answer.body) - 1)
+def _ends_early(request: Request, answer: Answer) -> None:
+    """The store has lost all but the first 1,000 bytes, and does not know it."""
+    start = int(request.headers["range"].removeprefix("bytes=").partition("-")[0])
+    answer.cut = max(1000 - start, 0)
+
+
+def _cut_each_time(_: Request, answer: Answer) -> None:
+    """A bad line: every answer brings something."""
+    answer.cut = 1000
+
+
+def _busy_and_then_cut(request: Request, answer: Answer) -> None:
+    if request.number == 2:
+        answer.cut = 1000
+    else:
+        answer.status, answer.body = 503, b""
+
+
+def _reset_each_time(_: Request, answer: Answer) -> None:
+    answer.reset, answer.cut = True, 0
 
 
 def _shorter(_: Request, answer: Answer) -> None:
@@ -230,6 +248,9 @@ def _beyond(_: Request, answer: Answer) -> None:
         (_redirect, StorageUnavailable, 1),
         (_other_range, StorageUnavailable, 1),
         (_ends_early, ObjectTruncated, 3),
+        (_cut_each_time, StorageUnavailable, 3),
+        (_busy_and_then_cut, StorageUnavailable, 3),
+        (_reset_each_time, StorageUnavailable, 3),
         (_shorter, ObjectTruncated, 1),
         (_longer, ObjectChanged, 1),
         (_another_etag, ObjectChanged, 1),

@@ -90,17 +90,21 @@ class Fetcher:
         """Read all of `block`.
 
         Raises ObjectMissing, ObjectChanged (another ETag or a longer object), ObjectTruncated (a shorter object, or
-        one whose body keeps ending early) or StorageUnavailable (anything else, after the last attempt).
+        one whose body ends early at the same byte again) or StorageUnavailable (all else, after the last attempt).
         """
-        attempt = 0
+        attempt, ended_at = 0, -1
         while True:
             position = block.position
             try:
                 return await self._get(block)
             except Interrupted as error:
                 attempt += 1
+                # An object that lacks bytes ends where it ended before. A body that ended early once, after attempts
+                # that failed otherwise, is a broken line: no reason to tell a photographer to upload again.
+                again = error.ended and block.position == ended_at
+                ended_at = block.position if error.ended else ended_at
                 if attempt >= self._attempts:
-                    if error.ended:
+                    if again:
                         raise ObjectTruncated(block.entry.key) from None
                     raise StorageUnavailable from error
                 if block.position == position:

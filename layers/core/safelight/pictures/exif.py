@@ -46,12 +46,27 @@ def read(block: bytes) -> tuple[datetime | None, Camera]:
     tags = select(block.removeprefix(b"Exif\0\0"), _WANTED_FIRST, _WANTED_EXIF)
     taken_at = _taken_at(tags)
     camera: Camera = {}
+    _describe(camera, tags)
+    _expose(camera, tags)
+    if taken_at is not None:
+        camera["local_time"] = taken_at.replace(tzinfo=None).isoformat()
+        if _offset(tags) is not None:
+            camera["utc_offset"] = taken_at.strftime("%:z")
+    return taken_at, camera
+
+
+def _describe(camera: Camera, tags: Tags) -> None:
     for key, tag in (("make", _MAKE), ("model", _MODEL), ("lens", _LENS_MODEL)):
         if told := text(tags.get(tag)):
             camera[key] = told
     if "lens" in camera and (maker := text(tags.get(_LENS_MAKE))):
         lens = str(camera["lens"])
         camera["lens"] = lens if lens.lower().startswith(maker.lower()) else f"{maker} {lens}"[:_MAX_TEXT]
+    if isinstance(turned := tags.get(_ORIENTATION), int) and 1 <= turned <= 8:
+        camera["orientation"] = turned
+
+
+def _expose(camera: Camera, tags: Tags) -> None:
     if exposure := _positive(tags.get(_EXPOSURE), 86_400):
         camera["exposure"] = f"1/{round(1 / exposure)}" if exposure <= Fraction(1, 3) else f"{float(exposure):.3g}"
     if aperture := _positive(tags.get(_F_NUMBER), 1000):
@@ -66,13 +81,6 @@ def read(block: bytes) -> tuple[datetime | None, Camera]:
         camera["focal_length"] = round(float(length), 1)
     if isinstance(flash := tags.get(_FLASH), int):
         camera["flash"] = bool(flash & 1)
-    if isinstance(turned := tags.get(_ORIENTATION), int) and 1 <= turned <= 8:
-        camera["orientation"] = turned
-    if taken_at is not None:
-        camera["local_time"] = taken_at.replace(tzinfo=None).isoformat()
-        if _offset(tags) is not None:
-            camera["utc_offset"] = taken_at.strftime("%:z")
-    return taken_at, camera
 
 
 def _taken_at(tags: Tags) -> datetime | None:

@@ -1,0 +1,39 @@
+"""A picture without what it tells about people, as a splice list: no pixel is decoded, none is written anew.
+
+Each format keeps what it takes to show the picture right and drops the rest, by lists of what is kept, so that what
+nobody has heard of is dropped, too. Kept: the picture, its colour profile, its orientation, its copyright notice.
+Not kept: position, serial numbers, names of owner and artist, maker notes, XMP, IPTC, comments, thumbnails, capture
+data, and whatever follows the picture (previews, films, trailers of other programs).
+"""
+
+import struct
+from collections.abc import Callable, Iterable
+
+from safelight.splice import Piece, Splice, splice
+
+from . import boxes, jpeg, png, tiff, webp
+
+STRIPPERS: dict[str, Callable[[bytes], Iterable[Piece]]] = {
+    "jpeg": jpeg.strip,
+    "png": png.strip,
+    "webp": webp.strip,
+    "tiff": tiff.strip,
+    "heic": boxes.strip,
+    "avif": boxes.strip,
+}
+
+
+class CannotStrip(ValueError):
+    """This file is not laid out in a way that is understood completely: it must not be handed out as clean."""
+
+
+def strip(data: bytes, kind: str) -> Splice:
+    """The clean file, as pieces of `data`, a picture of that format (`facts.Facts.format`).
+
+    Stripping what it gives again changes nothing. Raises CannotStrip.
+    """
+    try:
+        made = splice(len(data), STRIPPERS[kind](data))
+    except (ValueError, KeyError, IndexError, OverflowError, struct.error) as error:
+        raise CannotStrip(str(error)) from error
+    return Splice(len(data), ((0, len(data)),)) if made.applied(data) == data else made

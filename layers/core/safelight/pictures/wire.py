@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 from .facts import CONTENT_TYPES, MAX_SIDE
 from .measures import checked
-from .measures import checked
 from .types import SIZES, Camera, Rendered, Rendition
 
 # What the product sends for a child: bytes of address space, seconds of processor time. With it come three descriptors:
@@ -46,7 +45,6 @@ def dump(answer: Rendered | str) -> bytes:
         "taken_at": taken.isoformat() if taken else None,
         "camera": answer.camera,
         "format": answer.format,
-        "metrics": answer.metrics,
         "metrics": answer.metrics,
         "renditions": [[r.name, r.width, r.height, len(r.data)] for r in answer.renditions],
     }
@@ -85,7 +83,6 @@ def _rendered(head: dict[str, object], body: memoryview, sha256: str, crc32: int
         camera=_camera(head["camera"]),
         format=str(head["format"]),
         renditions=_renditions(table, body),
-        metrics=checked(head["metrics"]),
         metrics=checked(head["metrics"]),
         sha256=sha256,
         crc32=crc32,

@@ -1,14 +1,20 @@
 """/galleries and /share-links."""
 
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+
 from safelight.galleries import service
 from safelight.galleries.schemas import GalleryCreate, GalleryOut, GalleryPatch
 from safelight.pages import Page
+from safelight.shares import selections
 from safelight.shares import service as shares
-from safelight.shares.schemas import ShareCreate, ShareOut, SharePatch, ShareStats
+from safelight.shares.schemas import ExportFormat, SelectionOut, ShareCreate, ShareOut, SharePatch, ShareStats
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.deps import PAGE, Config, CurrentUser, Cursor, DbSession, Limit, Now, OwnGallery, OwnShare
 
 app = create_app("galleries")
+EXPORTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}, "text/csv": {}}}}
 
 
 @app.post("/galleries", status_code=201)
@@ -81,6 +87,25 @@ def delete_share_link(share: OwnShare, session: DbSession) -> None:
 def share_link_stats(share: OwnShare, session: DbSession) -> ShareStats:
     """Totals and a series by day."""
     return shares.stats(session, share)
+
+
+@app.get("/share-links/{share_id}/selections", response_model=Page[SelectionOut], responses=EXPORTS)
+def list_selections(
+    share: OwnShare,
+    session: DbSession,
+    limit: Limit = PAGE,
+    cursor: Cursor = None,
+    selection: Annotated[str | None, Query(max_length=64, description="Only this one")] = None,
+    kind: Annotated[
+        ExportFormat | None, Query(alias="format", description="As a file: names for Lightroom, or a table")
+    ] = None,
+) -> Page[SelectionOut] | Response:
+    """Who picked what on a link."""
+    if kind is None:
+        return selections.list_page(session, share[0].id, selection, limit, cursor)
+    made = selections.export(session, share[0], selection, kind)
+    headers = {"Content-Disposition": made.disposition, "Cache-Control": "private, no-store"}
+    return Response(made.content, headers=headers, media_type=made.media_type)
 
 
 handler = lambda_handler(app)

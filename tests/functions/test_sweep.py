@@ -166,3 +166,25 @@ def test_rolling_up_waits_for_nobody() -> None:
             assert queries.roll_up(session, 100) == 1
     assert sql("SELECT views FROM share_links WHERE id = :id", id=other) == [(1,)]
     assert swept().rolled_up == 2
+
+
+def test_selections_that_hold_nothing_are_forgotten_after_a_month() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    photo = anna.upload(gallery)
+    run_jobs()
+    share = anna.share(gallery)["share_id"]
+    kept, emptied, submitted, fresh = visitors = [client() for _ in range(4)]
+    for visitor in visitors:
+        assert visitor.put(f"/s/{share}/favourites/{photo}").status_code == 200
+    assert submitted.post(f"/s/{share}/selection", json={"note": "none after all"}).status_code == 200
+    for visitor in (emptied, submitted, fresh):
+        visitor.delete(f"/s/{share}/favourites/{photo}")
+    ids = [visitor.get(f"/s/{share}/favourites").json()["selection_id"] for visitor in visitors]
+    sql("UPDATE selections SET updated_at = now() - interval '31 days' WHERE id <> cast(:id AS uuid)", id=ids[3])
+    assert swept().selections == 1
+    left = [visitor.get(f"/s/{share}/favourites").json()["selection_id"] for visitor in visitors]
+    assert left == [ids[0], None, ids[2], ids[3]]
+    assert kept.get(f"/s/{share}/favourites").json()["count"] == 1
+    # Whoever comes back begins anew.
+    assert emptied.put(f"/s/{share}/favourites/{photo}").json()["count"] == 1

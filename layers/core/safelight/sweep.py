@@ -34,6 +34,7 @@ PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
 # A visitor's hash is of one day, so nothing older is carried on.
 DOWNLOADS_KEPT = dt.timedelta(days=1)
+EMPTY_SELECTIONS_KEPT = dt.timedelta(days=30)
 
 NEVER_ARRIVED = "The file never arrived. Please upload it again."
 
@@ -57,6 +58,7 @@ class Swept:
     rolled_up: int = 0
     leftovers: int = 0
     archives: int = 0
+    selections: int = 0
 
 
 def sweep(store: Store, queue: Queue) -> Swept:
@@ -69,6 +71,7 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _wake,
         _erase,
         _roll_up,
+        _selections,
         _leftovers,
         _archives,
     ]
@@ -135,6 +138,12 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
         swept.rolled_up = share_queries.roll_up(session, 50 * BATCH)
         share_queries.forget_downloads(session, DOWNLOADS_KEPT)
         session.execute(text(throttle.FORGET))
+
+
+def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:
+    """Favourites that were all taken back, and lists that a script began."""
+    with transaction() as session:
+        swept.selections = share_queries.forget_selections(session, EMPTY_SELECTIONS_KEPT)
 
 
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:

@@ -2,13 +2,14 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Date as SqlDate
 from sqlalchemy import Row, Select, cast, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from safelight.models import ArchiveDownload, Gallery, ShareEvent, ShareLink
+from safelight.models import ArchiveDownload, Gallery, Selection, SelectionPhoto, ShareEvent, ShareLink
 
 type Counted = Row[ShareLink, int, int, int]
 
@@ -67,6 +68,78 @@ def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int,
         .order_by(day)
     )
     return [(date, views, singles, zips) for date, views, singles, zips in rows]
+
+
+def submitted(session: Session, share_id: uuid.UUID) -> int:
+    """How many visitors have submitted their favourites."""
+    counted = select(func.count()).where(Selection.share_id == share_id, Selection.submitted_at.is_not(None))
+    return session.scalar(counted) or 0
+
+
+def has_selection(session: Session, share_id: uuid.UUID, selection_id: uuid.UUID) -> bool:
+    """Whether this selection was made on this link."""
+    found = select(Selection.id).where(Selection.id == selection_id, Selection.share_id == share_id)
+    return session.scalar(found) is not None
+
+
+_SELECTIONS = text("""
+    SELECT s.id AS selection_id, s.name, s.email, s.note, s.submitted_at, s.created_at, s.updated_at,
+           picked.count, picked.photos
+    FROM selections s CROSS JOIN LATERAL (
+        SELECT count(*) AS count, coalesce(json_agg(json_build_object('photo_id', id, 'filename', filename)
+               ORDER BY position, id) FILTER (WHERE number <= :photos), '[]'::json) AS photos
+        FROM (SELECT p.id, p.filename, p.position, row_number() OVER (ORDER BY p.position, p.id) AS number
+              FROM selection_photos f JOIN photos p ON p.id = f.photo_id
+              WHERE f.selection_id = s.id AND p.status = 'ready' AND p.deleted_at IS NULL) AS shown
+    ) AS picked
+    WHERE s.share_id = :share AND (s.submitted_at IS NOT NULL OR picked.count > 0)
+      AND (cast(:only AS uuid) IS NULL OR s.id = cast(:only AS uuid))
+      AND (cast(:at AS timestamptz) IS NULL
+           OR (s.created_at, s.id) < (cast(:at AS timestamptz), cast(:id AS uuid)))
+    ORDER BY s.created_at DESC, s.id DESC LIMIT :limit
+""")
+
+
+def selections(
+    session: Session, share_id: uuid.UUID, only: uuid.UUID | None, photos: int, limit: int, after: list[Any] | None
+) -> Sequence[Row[Any]]:
+    """A link's selections, newest first, each with its number of photos and the first of them."""
+    at, last = after or (None, None)
+    given = {"share": share_id, "only": only, "photos": photos, "at": at, "id": last, "limit": limit}
+    return session.execute(_SELECTIONS, given).all()
+
+
+_PICKS = text("""
+    SELECT s.id AS selection_id, s.name, s.email, s.note, s.submitted_at, p.id AS photo_id, p.filename,
+           f.created_at AS picked_at, p.position
+    FROM selections s JOIN selection_photos f ON f.selection_id = s.id JOIN photos p ON p.id = f.photo_id
+    WHERE s.share_id = :share AND p.status = 'ready' AND p.deleted_at IS NULL
+      AND (cast(:only AS uuid) IS NULL OR s.id = cast(:only AS uuid))
+      AND (s.submitted_at IS NOT NULL OR NOT cast(:submitted AS boolean))
+    ORDER BY s.created_at, s.id, p.position, p.id LIMIT :limit
+""")
+
+
+def picks(
+    session: Session, share_id: uuid.UUID, only: uuid.UUID | None, limit: int, *, submitted: bool
+) -> Sequence[Row[Any]]:
+    """Every favourite on a link, selection by selection; of submitted ones alone when `submitted`."""
+    given = {"share": share_id, "only": only, "limit": limit, "submitted": submitted}
+    return session.execute(_PICKS, given).all()
+
+
+def forget_selections(session: Session, older_than: dt.timedelta) -> int:
+    """Drop those that hold nothing, were never submitted and have not changed lately; how many."""
+    gone = session.execute(
+        delete(Selection)
+        .where(
+            Selection.submitted_at.is_(None),
+            Selection.updated_at < func.now() - older_than,
+            ~select(SelectionPhoto).where(SelectionPhoto.selection_id == Selection.id).exists(),
+        )
+        .returning(Selection.id)
+    )
+    return len(gone.all())
 
 
 def forget_downloads(session: Session, older_than: dt.timedelta) -> None:

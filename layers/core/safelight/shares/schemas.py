@@ -10,6 +10,7 @@ from safelight.accounts.schemas import MAX_PASSWORD_BYTES
 from safelight.text import Body, Moment, Storable, Title
 
 DownloadPolicy = Literal["none", "web", "original"]
+ExportFormat = Literal["txt", "csv"]
 
 
 def _no_id(value: str) -> str:
@@ -76,6 +77,30 @@ class ShareOut(BaseModel):
     created_at: dt.datetime
 
 
+class PickedPhoto(BaseModel):
+    photo_id: uuid.UUID
+    filename: str
+
+
+class SelectionOut(BaseModel):
+    """What one visitor picked. `submitted_at` is the last submission, `updated_at` the last change.
+
+    `photos` are the first 200 in the gallery's order, `count` is how many there are.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    selection_id: uuid.UUID
+    name: str | None
+    email: str | None
+    note: str
+    submitted_at: dt.datetime | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    count: int
+    photos: list[PickedPhoto]
+
+
 class ShareDay(BaseModel):
     """One day in UTC."""
 
@@ -86,10 +111,11 @@ class ShareDay(BaseModel):
 
 
 class ShareStats(BaseModel):
-    """Totals and the days on which something happened, oldest first."""
+    """Totals and the days on which something happened, oldest first; `selections` are those submitted."""
 
     share_id: uuid.UUID
     views: int
     single_downloads: int
     zip_downloads: int
+    selections: int
     days: list[ShareDay]

@@ -85,7 +85,14 @@ def stats(session: Session, counted: queries.Counted) -> ShareStats:
         ShareDay(date=date, views=v, single_downloads=s, zip_downloads=z)
         for date, v, s, z in queries.days(session, link.id)
     ]
-    return ShareStats(share_id=link.id, views=views, single_downloads=singles, zip_downloads=zips, days=days)
+    return ShareStats(
+        share_id=link.id,
+        views=views,
+        single_downloads=singles,
+        zip_downloads=zips,
+        selections=queries.submitted(session, link.id),
+        days=days,
+    )
 
 
 def _changes(patch: SharePatch, link: ShareLink, now: dt.datetime) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Readers that know nothing of our writer: Python's zipfile, Info-ZIP's unzip, 7-Zip; and a naive writer."""
 
+import shutil
 import struct
 import subprocess
 import time
@@ -8,7 +9,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from zlib import crc32
 
+import pytest
+
 from safelight.archives.plan import Entry, Literal, Plan
+
+PACKAGES = {
+    "unzip": "unzip",
+    "7z": "p7zip-full",
+    "curl": "curl",
+    "wget": "wget",
+    "aria2c": "aria2",
+    "openssl": "openssl",
+}
+"""What Debian calls the package of each program that the tests run."""
 
 type Read = Callable[[Entry, int, int], bytes]
 
@@ -55,6 +68,22 @@ def unzip_accepts(path: Path, *members: str) -> None:
 def seven_zip_accepts(path: Path, *members: str) -> str:
     """`7z t`, of some members or all; what it says."""
     return _run("7z", "t", "-bd", str(path), *members)
+
+
+def all_refuse(path: Path) -> None:
+    """Nobody takes this file for a whole archive: not Python, not `unzip -t`, not `7z t`."""
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.ZipFile(path)
+    for command in ("unzip", "-tqq"), ("7z", "t", "-bd"):
+        done = subprocess.run([installed(command[0]), *command[1:], path], capture_output=True, check=False, timeout=60)
+        assert done.returncode != 0, f"{command[0]} accepts {path}"
+
+
+def installed(tool: str) -> str:
+    """Where the program lies. A test without it would prove less than it says, so its absence is a failure."""
+    path = shutil.which(tool)
+    assert path is not None, f"{tool} is not installed, and the tests need it: apt-get install {PACKAGES[tool]}"
+    return path
 
 
 def _run(*command: str) -> str:

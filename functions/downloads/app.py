@@ -13,40 +13,85 @@ from safelight.web.archive import (
     for_owner,
     for_visitor,
     manifest_of,
+    status_of,
 )
+from safelight.web.building import ArchiveStatus
 from safelight.web.owner import OwnGallery
+from safelight.web.proofing import ChosenPhotos, SelectionQuery, of_gallery
 from safelight.web.visitor import Db, LiveVisit, json_response
 
 app = create_app("downloads", lifespan=closing_engine)
 logger()
 Size = Annotated[Literal["original", "web"] | None, Query()]
 SIGNED_IN: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
+BEGUN: dict[int | str, dict[str, Any]] = {
+    202: {"model": ArchiveStatus, "description": "It is being put together; `Location` tells how far it is"},
+    307: {"description": "It lies in the bucket; the address is good for an hour"},
+}
+TOLD: dict[int | str, dict[str, Any]] = {200: {"model": ArchiveStatus}}
 
 
-@app.get("/s/{share_id}/download/all")
-def download_all(request: Request, visit: LiveVisit, connection: Db, archives: Archives, size: Size = None) -> Response:
-    """All photos of a link as one ZIP that can be resumed at any byte."""
-    return archive_response(request, for_visitor(visit, size, bytes_wanted=True), connection, archives)
+@app.get("/s/{share_id}/download/all", responses=BEGUN)
+def download_all(
+    request: Request, visit: LiveVisit, connection: Db, archives: Archives, selection: ChosenPhotos, size: Size = None
+) -> Response:
+    """All photos of a link, or a selection's, as one ZIP that can be resumed at any byte."""
+    return archive_response(request, for_visitor(visit, size, selection, bytes_wanted=True), connection, archives)
 
 
 @app.head("/s/{share_id}/download/all")
 def head_download_all(
-    request: Request, visit: LiveVisit, connection: Db, archives: Archives, size: Size = None
+    request: Request, visit: LiveVisit, connection: Db, archives: Archives, selection: ChosenPhotos, size: Size = None
 ) -> Response:
     """The size and the validator of that ZIP; counts nothing."""
-    return archive_response(request, for_visitor(visit, size, bytes_wanted=False), connection, archives)
+    return archive_response(request, for_visitor(visit, size, selection, bytes_wanted=False), connection, archives)
+
+
+@app.get("/s/{share_id}/download/all/status", responses=TOLD)
+def download_status(
+    request: Request, visit: LiveVisit, connection: Db, archives: Archives, selection: ChosenPhotos, size: Size = None
+) -> Response:
+    """How far that ZIP is, where it has to be put together first; begins nothing, counts nothing."""
+    return status_of(request, for_visitor(visit, size, selection, bytes_wanted=False), connection, archives)
 
 
 @app.get("/s/{share_id}/download/all/manifest")
-def download_manifest(request: Request, visit: LiveVisit, connection: Db, size: Size = None) -> Response:
+def download_manifest(
+    request: Request, visit: LiveVisit, connection: Db, selection: ChosenPhotos, size: Size = None
+) -> Response:
     """Name, size, CRC-32 and SHA-256 of every photo in that ZIP, and its size and validator; counts nothing."""
-    return json_response(request, manifest_of(for_visitor(visit, size, bytes_wanted=False), connection))
+    return json_response(request, manifest_of(for_visitor(visit, size, selection, bytes_wanted=False), connection))
 
 
-@app.get("/galleries/{gallery_id}/download", openapi_extra=SIGNED_IN)
-def download_own(request: Request, own: OwnGallery, connection: Db, archives: Archives, size: Size = None) -> Response:
-    """All photos of a gallery of mine as one ZIP, as its visitors get it; counts nothing."""
-    return archive_response(request, for_owner(own, size), connection, archives)
+@app.head("/galleries/{gallery_id}/download", name="head_download_own", openapi_extra=SIGNED_IN)
+@app.get("/galleries/{gallery_id}/download", responses=BEGUN, openapi_extra=SIGNED_IN)
+def download_own(
+    request: Request,
+    own: OwnGallery,
+    connection: Db,
+    archives: Archives,
+    selection: SelectionQuery = None,
+    size: Size = None,
+) -> Response:
+    """All photos of a gallery of mine, or a selection's, as one ZIP, as its visitors get it; counts nothing."""
+    return archive_response(
+        request, for_owner(own, size, of_gallery(connection, own.gallery_id, selection)), connection, archives
+    )
+
+
+@app.get("/galleries/{gallery_id}/download/status", responses=TOLD, openapi_extra=SIGNED_IN)
+def download_own_status(
+    request: Request,
+    own: OwnGallery,
+    connection: Db,
+    archives: Archives,
+    selection: SelectionQuery = None,
+    size: Size = None,
+) -> Response:
+    """How far the ZIP of a gallery of mine is; begins nothing."""
+    return status_of(
+        request, for_owner(own, size, of_gallery(connection, own.gallery_id, selection)), connection, archives
+    )
 
 
 @app.get("/healthz", include_in_schema=False)

@@ -102,7 +102,7 @@ def test_parallel_jobs_build_what_would_have_been_streamed(share: str, monkeypat
     begun = visitor.get(share)
     assert begun.status_code == 202
     assert begun.headers["retry-after"] == "3"
-    assert begun.json() == {"status": "building", "progress": 0.0, "size": begun.json()["size"]}
+    assert (begun.json()["status"], begun.json()["progress"]) == ("building", 0.0)
     assert visitor.get(share).status_code == 202  # the second visitor waits for the same archive
     parts = due()
     assert len(parts) == 4

@@ -35,7 +35,7 @@ KEPT_UNUSED = dt.timedelta(days=7)
 _SUBJECTS = uuid.UUID("6f6b3c0e-4f0b-5a51-9b7e-0d4d1c6f2a11")
 
 
-type Status = Literal["building", "ready", "failed"]
+type Status = Literal["absent", "building", "ready", "failed"]
 
 
 class Store(Protocol):
@@ -55,7 +55,7 @@ class Uploads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an archive is: `done` of `parts` lie in the bucket."""
+    """How far an archive is: `done` of `parts` lie in the bucket. `absent` when nobody has begun it."""
 
     status: Status
     done: int
@@ -100,10 +100,11 @@ def request(
 
 
 def look(session: Session, store: Store, planned: Plan) -> Progress:
-    """How far the archive of this plan is, without beginning it."""
+    """How far the archive of this plan is, without beginning it: `absent` wherever `request` would begin anew."""
     archive = queries.get(session, planned.digest)
-    if archive is None or (archive.status == "ready" and store.head(archive_key(archive.digest)) is None):
-        return Progress("building", 0, 1, planned.size, None)
+    gone = archive is not None and archive.status == "ready" and store.head(archive_key(archive.digest)) is None
+    if archive is None or gone or (archive.status == "failed" and _old(session, archive)):
+        return Progress("absent", 0, 1, planned.size, None)
     return progress(session, archive)
 
 

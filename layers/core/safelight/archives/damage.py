@@ -19,6 +19,22 @@ REASONS = {
     "object_truncated": "Its file in the storage is shorter than it was. Please upload the photo again.",
 }
 
+_FOR_WHOEVER_WAITS = {
+    "object_missing": "its file is no longer in the storage",
+    "object_changed": "its file in the storage is not the one that was uploaded",
+    "object_truncated": "its file in the storage is shorter than it was",
+}
+
+
+def explain(entry: Entry, reason: str) -> str:
+    """A sentence for whoever waits for the archive: what is wrong, and who has to do what."""
+    if reason not in _FOR_WHOEVER_WAITS:
+        return f"The photo “{entry.name}” could not be read just now. Please try again in a few minutes."
+    return (
+        f"The photo “{entry.name}” cannot be read: {_FOR_WHOEVER_WAITS[reason]}."
+        " The photographer has been told, and has to upload it again."
+    )
+
 
 def report(gallery_id: uuid.UUID, entry: Entry, reason: str) -> bool:
     """Note on the photo that its bytes are damaged; whether `reason`, the code of a store's error, is damage at all."""

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from safelight import storage
 from safelight.archives import build, queries
-from safelight.archives.damage import report
+from safelight.archives.damage import explain, report
 from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.manifest import archive_key, load, manifest_key
 from safelight.archives.memory import Window
@@ -24,7 +24,7 @@ from safelight.telemetry import log_context
 log = logging.getLogger(__name__)
 
 SOURCE_SECONDS = 3600
-NOT_BUILT = "The archive could not be built although we tried several times."
+NOT_BUILT = "The ZIP could not be put together although it was tried several times. Please try again in a few minutes."
 
 
 def handle_record(key: str) -> None:
@@ -75,7 +75,7 @@ def _attempt(held: Claim, archive: Archive) -> None:
     except ArchiveBroken as error:
         log.error("archive cannot be built", extra={"photo": error.entry.name, "reason": error.reason})  # noqa: TRY400 - the reason is known
         report(archive.gallery_id, error.entry, error.reason)
-        _end(held, archive, error.detail, last=error.reason != "storage_unavailable" or held.last)
+        _end(held, archive, explain(error.entry, error.reason), last=error.reason != "storage_unavailable" or held.last)
     except Exception as error:
         log.exception("part not built", extra={"attempt": held.attempt, "number": number})
         _end(held, archive, NOT_BUILT if held.last else f"{type(error).__name__}: {error}", last=held.last)

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from pg8000.native import Connection
 
 from safelight import storage
@@ -22,28 +22,18 @@ from safelight.archives.ranges import Requested, parse_range
 from safelight.archives.service import archive_name, manifest, plan_gallery
 from safelight.config import settings
 from safelight.db import driver
-from safelight.errors import Conflict
-from safelight.queue import Queue
 from safelight.shares import downloads
 from safelight.shares.visits import Size
 from safelight.storage.disposition import attachment
+from safelight.web import building
 from safelight.web.owner import Own
 from safelight.web.streaming import ArchiveResponse, Sent
 from safelight.web.visitor import Visit
-
-if TYPE_CHECKING:
-    from safelight.archives.build import Progress
 
 log = logging.getLogger(__name__)
 
 # Longer than any one answer may take; made anew every minute.
 SOURCE_SECONDS = 3600
-RETRY_SECONDS = 3
-
-
-class ArchiveNotBuilt(Conflict):
-    code = "archive_not_built"
-    title = "This download could not be prepared: a photo cannot be read. The photographer has been told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +67,37 @@ async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose photos, in which size; `visit` when a visitor asks, who is counted, and not the photographer."""
+    """Whose photos, in which size; `visit` when a visitor asks, who is counted, and not the photographer.
+
+    `selection` narrows them to a visitor's favourites.
+    """
 
     gallery_id: uuid.UUID
     title: str
     size: Size
     visit: Visit | None = None
+    selection: uuid.UUID | None = None
+
+    def plan(self, connection: Connection) -> Plan:
+        """The archive of these photos. Raises NothingToDownload."""
+        return plan_gallery(connection, self.gallery_id, self.size, self.selection)
+
+    @property
+    def filename(self) -> str:
+        """What the archive is called."""
+        return archive_name(self.title, self.size, picked=self.selection is not None)
 
 
-def for_visitor(visit: Visit, size: Size | None, *, bytes_wanted: bool) -> Wanted:
+def for_visitor(visit: Visit, size: Size | None, selection: uuid.UUID | None, *, bytes_wanted: bool) -> Wanted:
     """What a visitor may have. Raises PasswordRequired, DownloadsOff, NotForPreviews."""
     chosen: Size = size or ("web" if visit.share.download == "web" else "original")
     share = visit.admit_download(chosen) if bytes_wanted else visit.admit(chosen)
-    return Wanted(share.gallery_id, share.title, chosen, visit)
+    return Wanted(share.gallery_id, share.title, chosen, visit, selection)
 
 
-def for_owner(own: Own, size: Size | None) -> Wanted:
+def for_owner(own: Own, size: Size | None, selection: uuid.UUID | None) -> Wanted:
     """What the photographer may have: everything."""
-    return Wanted(own.gallery_id, own.title, size or "original")
+    return Wanted(own.gallery_id, own.title, size or "original", selection=selection)
 
 
 def archive_response(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:
@@ -102,13 +105,13 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
 
     Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, DownloadLimitReached.
     """
-    planned = plan_gallery(connection, wanted.gallery_id, wanted.size)
+    planned = wanted.plan(connection)
     requested = _requested(request, planned)
-    built = engine.limit is not None and planned.size > engine.limit
+    built = building.is_built(planned, engine.limit)
     if built:
-        progress = _built(wanted.gallery_id, planned, begin=request.method != "HEAD")
+        progress = building.progress_of(wanted.gallery_id, planned, begin=request.method != "HEAD")
         if progress.status != "ready":
-            return _waiting(progress)
+            return building.waiting(request, progress)
     if request.method == "GET":
         _count(connection, wanted, planned, requested, unseen=built)
     if built:
@@ -118,16 +121,21 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         requested,
         engine.fetcher,
         engine.window,
-        filename=archive_name(wanted.title, wanted.size),
+        filename=wanted.filename,
         headers={"Cache-Control": "private, no-cache"},
         ended=partial(_ended, wanted, planned.digest),
     )
 
 
+def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:
+    """Whether the archive is there, on its way or failed; begins and counts nothing. Raises NothingToDownload."""
+    return building.status_response(request, wanted.gallery_id, wanted.plan(connection), engine.limit)
+
+
 def manifest_of(wanted: Wanted, connection: Connection) -> bytes:
     """What the archive holds, and how it will be known, as JSON. Raises NothingToDownload."""
-    planned = plan_gallery(connection, wanted.gallery_id, wanted.size)
-    told = {"name": archive_name(wanted.title, wanted.size), **manifest(planned)}
+    planned = wanted.plan(connection)
+    told = {"name": wanted.filename, **manifest(planned)}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -148,43 +156,15 @@ def _count(connection: Connection, wanted: Wanted, planned: Plan, requested: Req
     )
 
 
-def _built(gallery_id: uuid.UUID, planned: Plan, *, begin: bool) -> "Progress":
-    # Only here: an archive that is streamed needs neither the ORM nor boto3.
-    from safelight.archives import build
-    from safelight.db.engine import transaction
-
-    store = storage.light_store()
-    with transaction() as session:
-        if not begin:
-            return build.look(session, store, planned)
-        part_size = settings().archive_part_size
-        progress = build.request(session, store, storage.multipart(), _queue(), gallery_id, planned, part_size)
-    if progress.status == "failed":
-        raise ArchiveNotBuilt
-    return progress
-
-
-def _queue() -> Queue:
-    return Queue(storage.light_store() if settings().s3_endpoint is None else None)
-
-
-def _waiting(progress: "Progress") -> Response:
-    body = {"status": progress.status, "progress": round(progress.done / progress.parts, 4), "size": progress.size}
-    headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
-    return JSONResponse(body, 202, headers)
-
-
 def _built_archive(request: Request, planned: Plan, wanted: Wanted) -> Response:
     """The built object: where it is for GET, and what it will be for HEAD, which a signed GET URL would refuse."""
     from safelight.archives.manifest import archive_key
 
-    headers = {"Cache-Control": "private, no-store"}
+    headers, disposition = {"Cache-Control": "private, no-store"}, attachment(wanted.filename)
     if request.method == "HEAD":
         known = {"Content-Length": str(planned.size), "ETag": planned.etag, "Accept-Ranges": "bytes"}
-        return Response(None, 200, {**headers, **known}, "application/zip")
-    sign = storage.signer().get_urls(
-        SOURCE_SECONDS, disposition=attachment(archive_name(wanted.title, wanted.size)), content_type="application/zip"
-    )
+        return Response(None, 200, {**headers, **known, "Content-Disposition": disposition}, "application/zip")
+    sign = storage.signer().get_urls(SOURCE_SECONDS, disposition=disposition, content_type="application/zip")
     return RedirectResponse(sign(archive_key(planned.digest)), 307, headers)
 
 

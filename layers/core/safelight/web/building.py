@@ -1,0 +1,100 @@
+"""How far an archive is that is built into the bucket: begun by a download, told to whoever waits for it."""
+
+import uuid
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlencode
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from safelight import storage
+from safelight.archives.plan import Plan
+from safelight.config import settings
+from safelight.errors import Conflict
+from safelight.queue import Queue
+
+if TYPE_CHECKING:
+    from safelight.archives.build import Progress
+
+RETRY_SECONDS = 3
+
+
+class ArchiveNotBuilt(Conflict):
+    code = "archive_not_built"
+    title = "This download could not be prepared: a photo cannot be read. The photographer has been told"
+
+
+class ArchiveStatus(BaseModel):
+    """What there is of an archive. `absent`: nobody has asked for it lately; a GET of `download_url` begins it."""
+
+    status: Literal["absent", "building", "ready", "failed"]
+    progress: float = Field(ge=0, le=1, description="The share of its parts that lie in the bucket")
+    parts: int = Field(description="0 for an archive that is streamed, which nothing has to be done for")
+    parts_done: int
+    size: int = Field(description="Bytes of the whole archive")
+    download_url: str = Field(description="Path of the archive itself")
+    status_url: str = Field(description="Path of this status")
+    reason: str | None = Field(description="Why it failed, and what the photographer can do, for people")
+
+
+def status_response(request: Request, gallery_id: uuid.UUID, planned: Plan, limit: int | None) -> JSONResponse:
+    """The status of the archive whose path this request's begins with; begins nothing and counts nothing.
+
+    An archive of up to `limit` bytes is streamed, and so always ready.
+    """
+    path = request.url.path.removesuffix("/status")
+    if not is_built(planned, limit):
+        return JSONResponse(_told(request, path, None, planned.size), 200, {"Cache-Control": "no-store"})
+    progress = progress_of(gallery_id, planned, begin=False)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if progress.status == "building" else {}
+    return JSONResponse(_told(request, path, progress, planned.size), 200, {"Cache-Control": "no-store", **headers})
+
+
+def waiting(request: Request, progress: "Progress") -> JSONResponse:
+    """202 with the status and where to ask for it (RFC 9110 section 15.3.3). Raises ArchiveNotBuilt."""
+    if progress.status == "failed":
+        raise ArchiveNotBuilt(progress.reason)
+    told = _told(request, request.url.path, progress, progress.size)
+    headers = {"Location": str(told["status_url"]), "Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
+    return JSONResponse(told, 202, headers)
+
+
+def is_built(planned: Plan, limit: int | None) -> bool:
+    """Whether it is too large to be streamed."""
+    return limit is not None and planned.size > limit
+
+
+def progress_of(gallery_id: uuid.UUID, planned: Plan, *, begin: bool) -> "Progress":
+    """How far it is; `begin` it where nobody has yet."""
+    # Only here: an archive that is streamed needs neither the ORM nor boto3.
+    from safelight.archives import build
+    from safelight.db.engine import transaction
+
+    store = storage.light_store()
+    with transaction() as session:
+        if not begin:
+            return build.look(session, store, planned)
+        part_size = settings().archive_part_size
+        return build.request(session, store, storage.multipart(), _queue(), gallery_id, planned, part_size)
+
+
+def _queue() -> Queue:
+    return Queue(storage.light_store() if settings().s3_endpoint is None else None)
+
+
+def _told(request: Request, path: str, progress: "Progress | None", size: int) -> dict[str, object]:
+    # Whatever chose this archive (size, selection) chooses it again; encoded anew, because a header is ASCII.
+    query = urlencode(request.query_params.multi_items())
+    path, query = f"{settings().base_path}{path}", f"?{query}" if query else ""
+    status, done, parts = ("ready", 0, 0) if progress is None else (progress.status, progress.done, progress.parts)
+    return {
+        "status": status,
+        "progress": round(done / parts, 4) if parts else 1.0,
+        "parts": parts,
+        "parts_done": done,
+        "size": size,
+        "download_url": f"{path}{query}",
+        "status_url": f"{path}/status{query}",
+        "reason": progress.reason if progress is not None and progress.status == "failed" else None,
+    }

@@ -1,0 +1,158 @@
+"""The status of an archive that is built: true, light, and without any effect."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from sqlalchemy import text
+
+from safelight import storage
+from safelight.archives import worker
+from safelight.db.engine import transaction
+from safelight.jobs import queries as job_queries
+from tests import product
+from tests.api import Photographer, client, jpeg, run_jobs
+
+pytestmark = pytest.mark.usefixtures("api")
+
+MIB = 1024 * 1024
+
+
+class Large:
+    """A photographer's gallery of 12 MiB on a server that streams up to 1 MiB and builds in parts of 5."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.anna = Photographer.registered()
+        self.gallery = self.anna.gallery(title="Anna & Ben")["id"]
+        self.photos = [
+            self.anna.upload(self.gallery, jpeg() + bytes(6 * MIB), filename=f"{number}.jpg") for number in range(2)
+        ]
+        run_jobs()
+        self.share = self.anna.share(self.gallery, **policy)["share_id"]
+        self.path = f"/s/{self.share}/download/all"
+        self.visitor = client()
+
+    def status(self, query: str = "") -> httpx.Response:
+        return self.visitor.get(f"{self.path}/status{query}")
+
+    def events(self) -> int:
+        with transaction() as session:
+            return int(session.execute(text("SELECT count(*) FROM share_events")).scalar_one())
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> Large:
+    monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", str(MIB))
+    monkeypatch.setenv("ARCHIVE_PART_SIZE", str(5 * MIB))
+    product.forget()
+    return Large()
+
+
+def due() -> list[uuid.UUID]:
+    with transaction() as session:
+        return [job_id for job_id, _ in job_queries.due(session, 1000)]
+
+
+def test_an_archive_from_nothing_to_ready(large: Large) -> None:
+    absent = large.status()
+    assert (absent.status_code, absent.headers["cache-control"]) == (200, "no-store")
+    assert "retry-after" not in absent.headers
+    assert (absent.json()["status"], absent.json()["progress"]) == ("absent", 0.0)
+    assert due() == []  # asking begins nothing
+
+    begun = large.visitor.get(large.path)
+    assert begun.status_code == 202
+    assert begun.headers["location"] == begun.json()["status_url"] == f"{large.path}/status"
+    assert begun.json() == {
+        "status": "building",
+        "progress": 0.0,
+        "parts": 3,
+        "parts_done": 0,
+        "size": begun.json()["size"],
+        "download_url": large.path,
+        "status_url": f"{large.path}/status",
+        "reason": None,
+    }
+    seen = []
+    for job_id in due():
+        status = large.status()
+        assert status.headers["retry-after"] == "3"
+        seen.append((status.json()["parts_done"], status.json()["progress"]))
+        worker.build_part(job_id)
+    assert seen == [(0, 0.0), (1, 0.3333), (2, 0.6667)]
+    ready = large.status()
+    assert "retry-after" not in ready.headers
+    assert ready.json() == begun.json() | {"status": "ready", "progress": 1.0, "parts_done": 3}
+    assert large.events() == 0  # and counts nothing
+
+    head, got = large.visitor.head(large.path), large.visitor.get(large.path)
+    assert (head.status_code, got.status_code) == (200, 307)
+    assert int(head.headers["content-length"]) == ready.json()["size"]
+    assert "Anna & Ben.zip" in head.headers["content-disposition"]
+    assert large.events() == 1
+
+
+def test_what_chose_the_archive_chooses_it_again(large: Large) -> None:
+    begun = large.visitor.get(f"{large.path}?size=original&x=%C3%A9%0D%0A")
+    assert begun.status_code == 202
+    url = begun.headers["location"]
+    assert url == f"{large.path}/status?size=original&x=%C3%A9%0D%0A"
+    assert large.visitor.get(url).json()["download_url"] == f"{large.path}?size=original&x=%C3%A9%0D%0A"
+
+
+def test_a_streamed_archive_is_always_ready(large: Large) -> None:
+    told = large.status("?size=web").json()
+    assert (told["status"], told["progress"], told["parts"]) == ("ready", 1.0, 0)
+    assert told["size"] == int(large.visitor.head(told["download_url"]).headers["content-length"])
+
+
+def test_a_failed_archive_says_which_photo_and_what_to_do(large: Large) -> None:
+    large.visitor.get(large.path)
+    with transaction() as session:
+        key = session.execute(text("SELECT s3_key FROM photos WHERE filename = '1.jpg'")).scalar_one()
+    storage.storage().delete([key])
+    for job_id in due():
+        worker.build_part(job_id)
+    failed = large.status().json()
+    assert failed["status"] == "failed"
+    assert "“1.jpg”" in failed["reason"]
+    assert "upload it again" in failed["reason"]
+    for method in ("GET", "HEAD"):
+        refused = large.visitor.request(method, large.path)
+        assert refused.status_code == 409
+    assert large.visitor.get(large.path).json()["detail"] == failed["reason"]
+    # After a while asking begins anew: then the status does not say failed any more either.
+    with transaction() as session:
+        session.execute(text("UPDATE archives SET used_at = now() - interval '3 minutes'"))
+    assert large.status().json()["status"] == "absent"
+    assert large.visitor.head(large.path).status_code == 202
+
+
+def test_the_same_decision_as_for_the_bytes(large: Large) -> None:
+    locked = large.anna.share(large.gallery, password="Open 42")["share_id"]
+    web = large.anna.share(large.gallery, download="web")["share_id"]
+    assert client().get(f"/s/{locked}/download/all/status").status_code == 401
+    assert client().get(f"/s/{web}/download/all/status?size=original").status_code == 403
+    assert client().get(f"/s/{web}/download/all/status").json()["status"] == "ready"
+    assert client().get(f"/s/{uuid.uuid4()}/download/all/status").status_code == 404
+    large.anna.call("PATCH", f"/share-links/{large.share}", json={"revoked": True})
+    assert large.status().status_code == 404
+
+
+def test_the_photographer_waits_for_her_own(large: Large) -> None:
+    path = f"/galleries/{large.gallery}/download"
+    assert large.anna.call("HEAD", path).status_code == 202
+    assert large.anna.call("GET", f"{path}/status").json()["status"] == "absent"
+    begun = large.anna.call("GET", path)
+    assert begun.headers["location"] == f"{path}/status"
+    for job_id in due():
+        worker.build_part(job_id)
+    assert large.anna.call("GET", f"{path}/status").json()["status"] == "ready"
+    head = large.anna.call("HEAD", path)
+    assert (head.status_code, int(head.headers["content-length"])) == (200, begun.json()["size"])
+    assert large.anna.call("HEAD", f"{path}?size=web").headers["content-type"] == "application/zip"
+    # The same archive as the link's, so nobody waits for it twice.
+    assert large.status().json()["status"] == "ready"

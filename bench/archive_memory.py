@@ -1,10 +1,10 @@
 """Memory of a streamed archive by its size: the peak above an idle server, ours and zipstream-ng + boto3.
 
 `python -m bench.archive_memory` takes about two minutes; `--full` goes up to 20 GB and takes four. Photos of 8 MB,
-whose bytes repeat a few objects of the fast store; the client is curl, and every archive has a server of its own, warm from a
-tiny one. An archive of 100,000 small photos shows what its layout takes: names, keys, ETags and the receipt, all of
-which must be there before the first byte. A store that answers late, as on a busy machine, is read further ahead: up to
-the window of 16 MiB. What the database's rows take before they are entries is not included.
+whose bytes repeat a few objects of the fast store; the client is curl, and every archive has a server of its own, warm
+from a tiny one. An archive of 100,000 small photos shows what its layout takes: names, keys, ETags and the receipt, all
+of which must be there before the first byte. A store that answers late, as on a busy machine, is read further ahead: up
+to the window of 16 MiB. What the rows of a database take before they are entries is not included.
 """
 
 import argparse

@@ -11,7 +11,10 @@ from safelight.errors import NotFound
 from safelight.web.negotiate import accepts
 
 STATIC = Path(__file__).parent / "static"
-_ASSETS = {"gallery.css": "text/css; charset=utf-8", "gallery.js": "text/javascript; charset=utf-8"}
+_SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+_ASSETS = {f"{page}.css": _STYLE for page in ("gallery", "downloads", "favourites")} | {
+    f"{page}.js": _SCRIPT for page in ("gallery", "downloads", "favourites")
+}
 
 _MESSAGE = """\
 <!doctype html>

@@ -1,3 +1,6 @@
+import * as downloads from "./downloads.js";
+import * as favourites from "./favourites.js";
+
 // The visitor's page: asks for the gallery as JSON on its own address, shows it, and hands out the downloads.
 const here = location.pathname.replace(/\/+$/, "");
 const at = (selector) => document.querySelector(selector);
@@ -16,6 +19,8 @@ async function load(cursor) {
   photos.push(...body.photos);
   at(".lock").hidden = true;
   present(first);
+  if (!first && photos.length) await favourites.begin(here, { prepare: downloads.prepare, refresh: filter });
+  favourites.offered(gallery.download !== "none");
 }
 
 function present(first) {
@@ -29,7 +34,7 @@ function present(first) {
   at(".more").hidden = !gallery.next_cursor;
   if (!photos.length) return say("There are no photos here yet. Please look again later.");
   at(".note").hidden = true;
-  if (gallery.download !== "none") offer();
+  if (gallery.download !== "none") downloads.offer(here);
   const wanted = photos.findIndex((photo) => `#${photo.photo_id}` === location.hash);
   if (wanted >= 0 && shown < 0) open(wanted);
 }
@@ -53,7 +58,8 @@ function tile(photo, index) {
   image.src = photo.thumbnail_url;
   button.append(image);
   button.onclick = () => open(index);
-  item.append(button);
+  item.append(button, favourites.heart(photo));
+  item.hidden = favourites.filtering() && !favourites.isPicked(photo);
   return item;
 }
 
@@ -69,40 +75,6 @@ async function renew(photo, image) {
   }
 }
 
-async function offer() {
-  const link = at(".all");
-  if (!link.hidden) return;
-  link.href = `${here}/download/all`;
-  link.hidden = false;
-  const head = await fetch(link.href, { method: "HEAD" });
-  if (!head.ok) return (link.hidden = true);
-  // A large archive is put together first: begun when somebody wants it, not when somebody looks.
-  if (head.status === 202) return (link.onclick = (event) => (event.preventDefault(), prepare(link)));
-  link.textContent = `Download all (${size(Number(head.headers.get("content-length")))})`;
-}
-
-async function prepare(link) {
-  link.onclick = (event) => event.preventDefault();
-  for (;;) {
-    const answer = await fetch(link.href, { method: "HEAD" });
-    if (!answer.ok) return (link.textContent = "Not available just now");
-    if (answer.status === 200) break;
-    const { progress } = await fetch(link.href).then((begun) => begun.json());
-    link.textContent = `Preparing … ${Math.round(progress * 100)} %`;
-    await new Promise((resume) => setTimeout(resume, 1000 * (answer.headers.get("retry-after") || 3)));
-  }
-  link.onclick = null;
-  link.textContent = "Download all";
-  location.assign(link.href);
-}
-
-function size(bytes) {
-  const units = ["B", "kB", "MB", "GB"];
-  let unit = 0;
-  while (bytes >= 1000 && unit < units.length - 1) (bytes /= 1000), unit++;
-  return `${bytes < 10 && unit ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`;
-}
-
 function open(index) {
   const viewer = at(".viewer");
   if (!viewer.open) {
@@ -113,16 +85,37 @@ function open(index) {
 }
 
 function show(index) {
-  shown = (index + photos.length) % photos.length;
+  shown = index;
   const photo = photos[shown];
+  const places = visible();
+  const place = places.indexOf(shown);
+  favourites.follow(photo);
   at(".viewer img").src = photo.preview_url;
   at(".viewer img").alt = photo.filename;
   at(".viewer .name").textContent = photo.filename;
-  at(".viewer .place").textContent = `${shown + 1} / ${photos.length}`;
+  at(".viewer .place").textContent = `${place + 1} / ${places.length}`;
   at(".one").hidden = gallery.download === "none";
   at(".one").href = `${here}/download/${photo.photo_id}`;
   history.replaceState(history.state, "", `#${photo.photo_id}`);
-  for (const neighbour of [shown + 1, shown - 1]) new Image().src = photos[(neighbour + photos.length) % photos.length].preview_url;
+  for (const by of [1, -1]) new Image().src = photos[places.at((place + by) % places.length)].preview_url;
+}
+
+function step(by) {
+  const places = visible();
+  show(places.at((places.indexOf(shown) + by) % places.length));
+}
+
+// The places on the grid that the filter leaves; a favourite that is taken back stays in sight until it is set again.
+function visible() {
+  return [...at(".grid").children].flatMap((item, index) => (item.hidden ? [] : [index]));
+}
+
+async function filter() {
+  while (favourites.filtering() && gallery.next_cursor) await load(gallery.next_cursor);
+  [...at(".grid").children].forEach((item, index) => {
+    item.hidden = favourites.filtering() && !favourites.isPicked(photos[index]);
+  });
+  scrollTo({ top: 0 });
 }
 
 function lock() {
@@ -150,17 +143,19 @@ at(".lock").onsubmit = async (event) => {
 };
 at(".more").onclick = () => load(gallery.next_cursor);
 at(".close").onclick = () => history.back();
-at(".previous").onclick = () => show(shown - 1);
-at(".next").onclick = () => show(shown + 1);
+at(".previous").onclick = () => step(-1);
+at(".next").onclick = () => step(1);
 at(".viewer").oncancel = (event) => (event.preventDefault(), history.back());
 window.onpopstate = () => {
   at(".viewer").close();
   at(".grid").children[shown]?.querySelector("button").focus();
   history.replaceState(null, "", here);
 };
-at(".viewer").onkeydown = ({ key }) => {
-  if (key === "ArrowLeft") show(shown - 1);
-  if (key === "ArrowRight" || key === " ") show(shown + 1);
+at(".viewer").onkeydown = ({ key, target }) => {
+  if (key === "ArrowLeft") step(-1);
+  // A button that has the focus is what the space bar presses.
+  if (key === "ArrowRight" || (key === " " && !target.closest("button, a"))) step(1);
+  if (key === "h") favourites.toggle();
   if (key === "d" && !at(".one").hidden) at(".one").click();
 };
 let touched = null;
@@ -168,7 +163,7 @@ at(".viewer").ontouchstart = ({ touches }) => (touched = touches.length === 1 ? 
 at(".viewer").ontouchend = ({ changedTouches: [end] }) => {
   if (!touched || window.visualViewport?.scale > 1.01) return;
   const [across, down] = [end.clientX - touched.clientX, end.clientY - touched.clientY];
-  if (Math.abs(across) > 50 && Math.abs(across) > Math.abs(down)) show(shown + (across < 0 ? 1 : -1));
+  if (Math.abs(across) > 50 && Math.abs(across) > Math.abs(down)) step(across < 0 ? 1 : -1);
   else if (down > 90) history.back();
 };
 load();

@@ -6,8 +6,11 @@ import struct
 import zlib
 from typing import Any
 
+import pillow_heif
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
+
+pillow_heif.register_heif_opener()
 
 CANARIES = (b"SERIAL-4711-BODY", b"SERIAL-0815-LENS", b"OWNER-CANARY", b"XMP-CANARY", b"COMMENT-CANARY", b"IPTC-CANARY")
 # Degrees, minutes, seconds of a position, as EXIF writes them; odd enough to be found again bytewise.
@@ -37,7 +40,9 @@ def quadrants(width: int = 120, height: int = 80) -> Image.Image:
 
 
 def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """The picture as a file of that kind."""
+    """The picture as a file of that kind. HEIF is turned by its container, as EXIF says."""
+    if kind == "HEIF" and isinstance(options.get("exif"), Image.Exif):
+        options["exif"] = options["exif"].tobytes()
     target = io.BytesIO()
     image.save(target, kind, **options)
     return target.getvalue()

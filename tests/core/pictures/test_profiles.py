@@ -89,7 +89,7 @@ def test_display_p3_is_converted_as_another_engine_does_it() -> None:
 def test_the_shortcut_and_the_conversion_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(scene(300, 200), quality=95, icc_profile=SRGB)
     short = render(data)
-    monkeypatch.setattr("safelight.pictures.render.is_srgb", lambda _: False)
+    monkeypatch.setattr("safelight.pictures.decode.is_srgb", lambda _: False)
     long = render(data)
     pairs = zip(short.renditions, long.renditions, strict=True)
     for one, other in ((Image.open(io.BytesIO(a.data)), Image.open(io.BytesIO(b.data))) for a, b in pairs):

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from . import boxes
+
 _MAX_STEPS = 10_000
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -22,8 +24,8 @@ _RAW_TAGS = {50706}  # DNGVersion
 @dataclass(frozen=True, slots=True)
 class Header:
     """`width` by `height` px as stored (before orientation), `frames` (pages), `scans` (passes of a progressive JPEG),
-    `raw` (of a camera) and `working_set`: bytes a decoder must hold at once beyond a few rows, where the format forces
-    it to."""
+    `raw` (of a camera), `working_set` (bytes a decoder must hold at once beyond a few rows, where the format forces
+    it to) and `nclx`: what the colours mean where numbers of ITU-T H.273 (primaries, transfer) say so."""
 
     width: int
     height: int
@@ -31,6 +33,7 @@ class Header:
     scans: int = 1
     working_set: int = 0
     raw: bool = False
+    nclx: tuple[int, int] | None = None
 
 
 def jpeg(data: bytes) -> Header:
@@ -157,37 +160,22 @@ def tiff(data: bytes) -> Header:
     return Header(first[256], first[257], frames=len(seen), raw=raw)
 
 
-def heif(data: bytes) -> Header:
-    """ISO/IEC 23008-12: the largest `ispe` property of the `meta` box is the picture, smaller ones are its tiles."""
-    properties = b""
-    level, path = data, [b"meta", b"iprp", b"ipco"]
-    for wanted in path:
-        level = next((body for kind, body in _boxes(level) if kind == wanted), b"")
-        level = level[4:] if wanted == b"meta" else level
-    properties = level
-    sizes = [struct.unpack_from(">II", body, 4) for kind, body in _boxes(properties) if kind == b"ispe"]
-    if not sizes:
-        raise ValueError("no picture size")
-    width, height = max(sizes, key=lambda size: size[0] * size[1])
-    return Header(width, height, working_set=4 * width * height)
+def heic(data: bytes) -> Header:
+    """HEVC in HEIF: the planes of the decoder, those of the container's reader, and the same as interleaved RGB."""
+    return _heif(data, lambda bits: 8 if bits == 8 else 16)
 
 
-def _boxes(data: bytes) -> list[tuple[bytes, bytes]]:
-    boxes, at = [], 0
-    for _ in range(_MAX_STEPS):
-        if at + 8 > len(data):
-            break
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            (size,), head = struct.unpack_from(">Q", data, at + 8), 16
-        end = len(data) if size == 0 else at + size
-        if end < at + head:
-            raise ValueError("a box smaller than its header")
-        if kind != b"mdat":
-            boxes.append((kind, data[at + head : end]))
-        at = end
-    return boxes
+def avif(data: bytes) -> Header:
+    """AV1 in HEIF, decoded by libvips straight into its rows."""
+    return _heif(data, lambda bits: 4 if bits == 8 else 8)
+
+
+def _heif(data: bytes, pixel: Callable[[int], int]) -> Header:
+    """The largest size of the `meta` box is the picture, smaller ones are its tiles."""
+    still = boxes.read(data)
+    return Header(
+        still.width, still.height, working_set=pixel(still.bits) * still.width * still.height, nclx=still.nclx
+    )
 
 
 PARSERS: dict[str, Callable[[bytes], Header]] = {
@@ -195,6 +183,6 @@ PARSERS: dict[str, Callable[[bytes], Header]] = {
     "png": png,
     "webp": webp,
     "tiff": tiff,
-    "heic": heif,
-    "avif": heif,
+    "heic": heic,
+    "avif": avif,
 }

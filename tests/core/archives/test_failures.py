@@ -121,7 +121,7 @@ def test_no_failure_makes_an_archive_that_looks_whole(store: FaultyStore, tmp_pa
 
 def named(error: ArchiveBroken) -> str:
     """The photo that the message to whoever operates the service is about."""
-    return str(error).partition(" cannot be read: ")[0]
+    return str(error).partition("“")[2].partition("”")[0]
 
 
 @pytest.mark.parametrize("photos", [1, 3])

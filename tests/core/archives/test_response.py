@@ -70,7 +70,7 @@ class Service:
     async def refuse(self, _: Request, error: Exception) -> Response:
         """The error mapping, in short."""
         assert isinstance(error, SafelightError)
-        return JSONResponse({"code": error.code}, 503 if isinstance(error, Unavailable) else 500)
+        return JSONResponse({"code": error.code}, 503 if isinstance(error, Unavailable) else 409)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -237,7 +237,7 @@ def test_a_missing_photo_breaks_the_connection_and_is_named(service: Service, vi
 def test_a_missing_first_photo_is_an_answer_of_its_own(service: Service) -> None:
     del service.store.objects[PHOTOS[0].key]
     answer = httpx.get(service.url)
-    assert (answer.status_code, answer.json()) == (500, {"code": "archive_broken"})
+    assert (answer.status_code, answer.json()) == (409, {"code": "archive_broken"})
     end = service.end()
     assert (end.sent, end.broken and end.broken.entry) == (0, PHOTOS[0])
 

@@ -14,7 +14,7 @@ from safelight.archives.block import Block
 from safelight.archives.fetch import DISTANT
 from safelight.archives.memory import FLOOR, Share, Window
 from safelight.archives.plan import Entry, Literal, Plan, Source
-from safelight.errors import SafelightError
+from safelight.errors import Conflict, SafelightError
 
 _KIB = 1024
 _AHEAD = 64  # blocks per archive, whatever their size
@@ -22,14 +22,14 @@ _LITERAL = 256 * _KIB
 _PREFIX = 16 * _KIB
 
 
-class ArchiveBroken(SafelightError):
+class ArchiveBroken(Conflict):
     """A member cannot be delivered: `entry` says which, `__cause__` (an error of the store) why."""
 
     code = "archive_broken"
-    title = "A photo of this archive cannot be read"
+    title = "A photo of this archive cannot be read. The photographer is told"
 
     def __init__(self, entry: Entry, cause: SafelightError) -> None:
-        super().__init__(f"{entry.name} cannot be read: {cause.code}")
+        super().__init__(f"The photo “{entry.name}” cannot be read ({cause.code}), and no archive is sent without it.")
         self.entry = entry
         self.reason = cause.code
         self.__cause__ = cause

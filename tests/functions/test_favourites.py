@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import uuid
 import zipfile
 from typing import Any
@@ -429,3 +430,26 @@ def test_the_photographer_downloads_what_was_picked(shared: Shared) -> None:
     assert same(other.call("GET", path, params={"selection": chosen}), missing)
     shared.anna.call("PATCH", f"/share-links/{share}", json={"revoked": True})
     assert names(shared.anna.call("GET", path, params={"selection": chosen})) == ["IMG_2.jpg", "SHA256SUMS.txt"]
+
+
+def test_what_a_visitor_wrote_is_inert_where_it_is_shown(shared: Shared) -> None:
+    """Nothing is ever put into HTML: answers are JSON that is not sniffed, and the page's scripts have no way to."""
+    share = shared.link()
+    visitor = client()
+    pick(visitor, share, shared.photos[0])
+    evil = "</script><img src=x onerror=alert(1)>"
+    answer = visitor.post(f"/s/{share}/selection", json={"name": evil, "note": evil})
+    assert (answer.json()["name"], answer.json()["note"]) == (evil, evil)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    page = visitor.get(f"/s/{share}", headers={"Accept": "text/html"})
+    assert "onerror" not in page.text
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert "unsafe-inline" not in page.headers["content-security-policy"]
+    assert not re.search(r"<[^>]+\son[a-z]+=|\sstyle=|<script(?![^>]*\ssrc=)|<style", page.text)
+    assets = re.findall(r"\.\./assets/([a-z.]+)", page.text)
+    assert {"favourites.css", "gallery.css", "gallery.js"} <= set(assets)
+    for name in {*assets, "favourites.js"}:
+        asset = visitor.get(f"/assets/{name}")
+        assert asset.status_code == 200, name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|srcdoc", asset.text), name

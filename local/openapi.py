@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from safelight import __version__
 from safelight.web.docs import DOCUMENT
 
-FUNCTIONS = ("accounts", "galleries", "photos", "visits", "downloads", "operations")
+FUNCTIONS = ("accounts", "galleries", "photos", "visits", "downloads", "operations", "analyses")
 OPEN = ("/auth/register", "/auth/login", "/auth/token", "/auth/refresh", "/auth/logout", "/health", "/s/")
 
 PROBLEM = {

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-GROUPS = ("accounts", "galleries", "photos", "visits", "downloads", "operations")
+GROUPS = ("accounts", "galleries", "photos", "visits", "downloads", "operations", "analyses")
 PASSWORD = "Correct-Horse-7"
 
 
@@ -176,7 +176,6 @@ def post_form(form: dict[str, Any], data: bytes, **changed: str) -> httpx.Respon
 
 def run_jobs() -> int:
     """Do what is due, as the worker would: call the real handler with events shaped like SQS's; how many jobs ran."""
-    from functions.process_photo.app import handler
     from safelight.db.engine import transaction
     from safelight.jobs import queries
 
@@ -187,6 +186,7 @@ def run_jobs() -> int:
         if not due:
             return ran
         for job_id, kind in due:
+            handler = importlib.import_module(f"functions.{kind}.app").handler
             answer = handler(sqs_event(f"jobs/{kind}/{job_id}"), None)
             assert answer == {"batchItemFailures": []}
             ran += 1

@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy import text
 
 from safelight import storage, throttle
+from safelight.analyses import sweeping
 from safelight.archives import build
 from safelight.archives import queries as archive_queries
 from safelight.archives.manifest import archive_key, manifest_key
@@ -58,6 +59,7 @@ class Swept:
     rolled_up: int = 0
     leftovers: int = 0
     archives: int = 0
+    analyses: int = 0
     selections: int = 0
 
 
@@ -74,6 +76,7 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _selections,
         _leftovers,
         _archives,
+        _analyses,
     ]
     errors = []
     for step in steps:
@@ -173,6 +176,12 @@ def _archives(store: Store, _queue: Queue, swept: Swept) -> None:
     for key, upload_id in found:
         if upload_id not in wanted:
             storage.multipart().abort(key, upload_id)
+
+
+def _analyses(store: Store, queue: Queue, swept: Swept) -> None:
+    sweeping.uploads(store, queue, PENDING_LOOKED_FOR, PENDING_EXPIRES, now(), NEVER_ARRIVED)
+    sweeping.stuck(queue, PROCESSING_STUCK)
+    swept.analyses = sweeping.leftovers(store)
 
 
 def _id(key: str) -> uuid.UUID | None:

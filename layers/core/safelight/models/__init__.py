@@ -1,15 +1,18 @@
 """The tables, all in one room so that migrations see every one and relationships make no import cycles."""
 
 from safelight.models.account import RefreshToken, User
+from safelight.models.analysis import Analysis
 from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
 from safelight.models.gallery import Gallery, Photo, Rendition
 from safelight.models.job import Job
+from safelight.models.reprocessing import Reprocessing
 from safelight.models.selection import Selection, SelectionPhoto
 from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink
 from safelight.models.throttle import Throttle
 
 __all__ = [
+    "Analysis",
     "Archive",
     "ArchiveDownload",
     "ArchivePart",
@@ -19,6 +22,7 @@ __all__ = [
     "Photo",
     "RefreshToken",
     "Rendition",
+    "Reprocessing",
     "Selection",
     "SelectionPhoto",
     "ShareEvent",

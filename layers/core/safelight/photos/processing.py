@@ -7,6 +7,7 @@ nothing that the next attempt does not simply write again.
 import hashlib
 import logging
 import uuid
+import zlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -32,10 +33,15 @@ GAVE_UP = "We could not process this photo although we tried several times. Plea
 type Render = Callable[[bytes, str], Rendered]
 
 
-class Store(Protocol):
-    """What processing needs of the object store."""
+class Reads(Protocol):
+    """A store that objects are read from."""
 
     def read(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> tuple[bytes, ObjectInfo]: ...
+
+
+class Store(Reads, Protocol):
+    """What processing needs of the object store."""
+
     def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
     def copy(self, src: str, dst: str, *, if_match: str, content_type: str) -> ObjectInfo: ...
 
@@ -101,20 +107,25 @@ def give_up(session: Session, photo_id: uuid.UUID, reason: str) -> None:
         photo.status, photo.failure_reason = "failed", reason
 
 
-def _verify(store: Store, render: Render, photo: _Photo) -> tuple[Rendered, ObjectInfo]:
+def whole(store: Reads, key: str, file_size: int, crc32: int | None) -> tuple[bytes, ObjectInfo]:
+    """An upload's bytes, if they are those that were announced. Raises BadUpload."""
     try:
-        data, info = store.read(keys.incoming(photo.id), limit=MAX_PHOTO_BYTES)
+        data, info = store.read(key, limit=MAX_PHOTO_BYTES)
     except ObjectMissing as error:
         raise BadUpload("The file never arrived in the bucket. Please upload it again.") from error
-    if len(data) != photo.file_size:
+    if len(data) != file_size:
         raise BadUpload(
-            f"{photo.file_size:,} bytes were announced but {len(data):,} arrived: the upload was cut off or the file "
+            f"{file_size:,} bytes were announced but {len(data):,} arrived: the upload was cut off or the file "
             "changed meanwhile. Please upload it again."
         )
-    rendered = render(data, photo.content_type)
-    if photo.crc32 is not None and photo.crc32 != rendered.crc32:
+    if crc32 is not None and crc32 != zlib.crc32(data):
         raise BadUpload("The bytes that arrived are not the ones that were announced. Please upload the file again.")
-    return rendered, info
+    return data, info
+
+
+def _verify(store: Store, render: Render, photo: _Photo) -> tuple[Rendered, ObjectInfo]:
+    data, info = whole(store, keys.incoming(photo.id), photo.file_size, photo.crc32)
+    return render(data, photo.content_type), info
 
 
 def _keep(store: Store, photo: _Photo, rendered: Rendered, info: ObjectInfo) -> tuple[ObjectInfo, list[Rendition]]:
@@ -155,6 +166,7 @@ def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo
         row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
         row.sha256, row.crc32, row.etag = rendered.sha256, rendered.crc32, original.etag
         queries.replace_renditions(session, row.id, renditions)
+        queries.keep_metrics(session, row, rendered.metrics)
 
 
 def _fail(held: Claim, reason: str) -> None:

@@ -3,10 +3,12 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import case, delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from safelight.models import Gallery, Photo, Rendition, User
+from safelight.models import Analysis, Gallery, Photo, Rendition, User
+from safelight.pictures.measures import Metrics
 
 
 def owned(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID, *, lock: bool = False) -> Photo | None:
@@ -98,6 +100,28 @@ def replace_renditions(session: Session, photo_id: uuid.UUID, renditions: list[R
     """Exactly these."""
     session.execute(delete(Rendition).where(Rendition.photo_id == photo_id))
     session.add_all(renditions)
+
+
+def keep_metrics(session: Session, photo: Photo, metrics: Metrics) -> None:
+    """Write what was measured into the photo's analysis; what else is known there stays."""
+    owner = select(Gallery.owner_id).where(Gallery.id == photo.gallery_id).scalar_subquery()
+    statement = insert(Analysis).values(
+        id=uuid.uuid4(), owner_id=owner, photo_id=photo.id, status="ready", result=metrics, completed_at=func.now()
+    )
+    # Faces were asked for and are not there: that they are awaited, or could not be found, stays said.
+    busy = Analysis.status.in_(("pending", "processing")) | (Analysis.faces & ~Analysis.result.has_key("faces"))
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Analysis.photo_id],
+            set_={
+                "result": func.coalesce(Analysis.result, text("'{}'::jsonb")).op("||")(statement.excluded.result),
+                "status": case((busy, Analysis.status), else_="ready"),
+                "error": case((busy, Analysis.error), else_=None),
+                "completed_at": func.now(),
+                "updated_at": func.now(),
+            },
+        )
+    )
 
 
 def erase(session: Session, photo_ids: list[uuid.UUID]) -> None:

@@ -19,13 +19,16 @@ def _crc32(value: str) -> str:
     raise ValueError("give the CRC-32 as S3 does: the base64 of its four bytes, most significant first")
 
 
+Crc32 = Annotated[str, AfterValidator(_crc32)]
+
+
 class PhotoCreate(Body):
     """An upload that is about to come. `file_size` is bytes; `crc32` is base64 of the big-endian checksum."""
 
     filename: Filename
     content_type: Annotated[str, Field(max_length=100)]
     file_size: Annotated[int, Field(strict=True, ge=1, le=2**40)]
-    crc32: Annotated[str, AfterValidator(_crc32)] | None = None
+    crc32: Crc32 | None = None
     title: Title = ""
     description: Description = ""
     tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)

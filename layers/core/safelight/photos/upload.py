@@ -27,6 +27,14 @@ class NotUploaded(Conflict):
     title = "The file is not in the bucket yet: upload it with the form first, then complete"
 
 
+class Announced(Protocol):
+    """What a client says of a file before it comes."""
+
+    filename: str
+    content_type: str
+    file_size: int
+
+
 class Heads(Protocol):
     """The part of a store that tells whether an object is there."""
 
@@ -38,7 +46,7 @@ def begin(
 ) -> list[PhotoUpload]:
     """A pending row and a form for each. Raises TooLarge, UnsupportedType; then nothing was written."""
     for request in requests:
-        _check(request)
+        check(request)
     first = int(now.timestamp() * 1_000_000)
     photos = [_row(gallery_id, request, first + offset) for offset, request in enumerate(requests)]
     session.add_all(photos)
@@ -46,7 +54,10 @@ def begin(
     for photo in photos:
         session.refresh(photo)
     return [
-        PhotoUpload(photo=PhotoOut.model_validate(photo), upload=_form(signer, photo, request.crc32))
+        PhotoUpload(
+            photo=PhotoOut.model_validate(photo),
+            upload=form(signer, keys.incoming(photo.id), photo.content_type, request.crc32),
+        )
         for photo, request in zip(photos, requests, strict=True)
     ]
 
@@ -76,7 +87,8 @@ def _arrived(session: Session, queue: Queue, photo: Photo, now: dt.datetime) -> 
     return jobs.enqueue(session, queue, JOB, photo.id)
 
 
-def _check(request: PhotoCreate) -> None:
+def check(request: Announced) -> None:
+    """Whether such a file may come. Raises TooLarge, UnsupportedType."""
     if request.file_size > MAX_PHOTO_BYTES:
         raise TooLarge(
             f"“{request.filename}” has {request.file_size:,} bytes; a photo may have {MAX_PHOTO_BYTES:,} (15 MiB)."
@@ -99,18 +111,18 @@ def _row(gallery_id: uuid.UUID, request: PhotoCreate, position: int) -> Photo:
         tags=request.tags,
         content_type=request.content_type,
         file_size=request.file_size,
-        crc32=int.from_bytes(base64.b64decode(request.crc32), "big") if request.crc32 else None,
+        crc32=crc32_number(request.crc32),
         s3_key=keys.original(gallery_id, photo_id),
         position=position,
     )
 
 
-def _form(signer: Signer, photo: Photo, crc32: str | None) -> UploadForm:
-    form = signer.post(
-        keys.incoming(photo.id),
-        content_type=photo.content_type,
-        max_bytes=MAX_PHOTO_BYTES,
-        expires=FORM_SECONDS,
-        crc32=crc32,
-    )
-    return UploadForm(url=form.url, fields=form.fields, expires_at=form.expires_at)
+def crc32_number(written: str | None) -> int | None:
+    """The checksum that S3 writes in base64, as a number."""
+    return int.from_bytes(base64.b64decode(written), "big") if written else None
+
+
+def form(signer: Signer, key: str, content_type: str, crc32: str | None) -> UploadForm:
+    """The form to post one file of up to 15 MiB to exactly this key."""
+    signed = signer.post(key, content_type=content_type, max_bytes=MAX_PHOTO_BYTES, expires=FORM_SECONDS, crc32=crc32)
+    return UploadForm(url=signed.url, fields=signed.fields, expires_at=signed.expires_at)

@@ -1,4 +1,4 @@
-"""Where the children come from: starts the warm process of `inside` when first needed and asks it for children."""
+"""Where the children come from: starts a warm process (`warm`) when first needed and asks it for children."""
 
 import atexit
 import os
@@ -16,7 +16,6 @@ from typing import IO
 from . import wire
 from .confine import environment
 
-_MODULE = f"{__package__}.inside"
 _CHUNK = 1024 * 1024
 _LAST_WORDS = 5.0
 
@@ -35,13 +34,16 @@ class End:
 
 
 class Nursery:
-    """One warm process, shared by all threads; started again when it is gone, and after a fork of this process.
+    """One warm process, which runs `module` of this room, shared by all threads.
+
+    It is started again when it is gone, and after a fork of this process.
 
     The warm process ends when this one does, or at `close`: it watches the other end of its socket. Children are killed
     by the kernel when the warm process ends (Linux) and by their limit of processor time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "inside") -> None:
+        self._module = f"{__package__}.{module}"
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._owner = 0
@@ -91,7 +93,7 @@ class Nursery:
             with there:
                 self._warm = os.posix_spawn(
                     sys.executable,
-                    [sys.executable, "-S", "-P", "-m", _MODULE],
+                    [sys.executable, "-S", "-P", "-m", self._module],
                     environment(sys.path),
                     file_actions=[
                         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

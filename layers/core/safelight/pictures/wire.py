@@ -36,7 +36,7 @@ class Garbled(ValueError):
 def dump(answer: Rendered | str) -> bytes:
     """The answer as bytes: a picture, or the reason why there is none."""
     if isinstance(answer, str):
-        return _frame({"reason": answer})
+        return frame({"reason": answer})
     taken = answer.taken_at
     head = {
         "width": answer.width,
@@ -48,7 +48,7 @@ def dump(answer: Rendered | str) -> bytes:
         "metrics": answer.metrics,
         "renditions": [[r.name, r.width, r.height, len(r.data)] for r in answer.renditions],
     }
-    return _frame(head) + b"".join(r.data for r in answer.renditions)
+    return frame(head) + b"".join(r.data for r in answer.renditions)
 
 
 def load(raw: bytes, *, sha256: str, crc32: int) -> Rendered | str:
@@ -148,6 +148,7 @@ def _side(value: object, limit: int) -> int:
     return value
 
 
-def _frame(head: object) -> bytes:
+def frame(head: object) -> bytes:
+    """`head` as JSON behind its length."""
     encoded = json.dumps(head, ensure_ascii=False).encode()
     return struct.pack(">I", len(encoded)) + encoded

@@ -1,0 +1,58 @@
+"""/analyses, and what they say about a gallery."""
+
+from fastapi import Request, Response
+
+from safelight.analyses import service
+from safelight.analyses.schemas import AnalysisCreated, AnalysisOut, AnalysisStatus, PhotoAnalysis, UploadAnalysis
+from safelight.pages import Page
+from safelight.web.analyses import LockedAnalysis, OwnAnalysis
+from safelight.web.app import create_app, lambda_handler
+from safelight.web.conditional import conditional
+from safelight.web.deps import PAGE, CurrentUser, Cursor, DbSession, JobQueue, Limit, PublicSigner, Store
+
+app = create_app("analyses")
+
+
+@app.post("/analyses", status_code=201)
+def create_analysis(
+    request: PhotoAnalysis | UploadAnalysis,
+    user: CurrentUser,
+    session: DbSession,
+    signer: PublicSigner,
+    queue: JobQueue,
+) -> AnalysisCreated:
+    """Analyse a photo, or announce a file to analyse and get the form to upload it with."""
+    return service.request(session, signer, queue, user.id, request)
+
+
+@app.get("/analyses")
+def list_analyses(
+    user: CurrentUser,
+    session: DbSession,
+    limit: Limit = PAGE,
+    cursor: Cursor = None,
+    status: AnalysisStatus | None = None,
+) -> Page[AnalysisOut]:
+    """One's analyses, newest first."""
+    return service.list_page(session, user.id, limit, cursor, status)
+
+
+@app.post("/analyses/{analysis_id}/complete")
+def complete_analysis(analysis: LockedAnalysis, session: DbSession, store: Store, queue: JobQueue) -> AnalysisOut:
+    """Say that the upload is done; the analysis starts."""
+    return AnalysisOut.model_validate(service.complete(session, store, queue, analysis))
+
+
+@app.get("/analyses/{analysis_id}", response_model=AnalysisOut)
+def get_analysis(analysis: OwnAnalysis, request: Request) -> Response:
+    """One analysis."""
+    return conditional(request, service.etag(analysis), AnalysisOut.model_validate(analysis))
+
+
+@app.delete("/analyses/{analysis_id}", status_code=204)
+def delete_analysis(analysis: LockedAnalysis, session: DbSession) -> None:
+    """Forget an analysis; the photo stays."""
+    service.delete(session, analysis)
+
+
+handler = lambda_handler(app)

@@ -1,0 +1,1 @@
+"""Analyses: what pictures measure, the faces in them, and which frame of a burst is the best."""

@@ -1,0 +1,14 @@
+"""From a wake-up to the search for faces: a module of its own, for a function of its own."""
+
+from safelight import storage
+from safelight.analyses import processing
+from safelight.analyses.service import FACES_JOB
+from safelight.analyses.worker import woken
+from safelight.pictures import faces
+
+
+def handle_record(key: str) -> None:
+    """A wake-up `jobs/find_faces/{job_id}`; anything else is dropped."""
+    job_id = woken(key, FACES_JOB)
+    if job_id is not None:
+        processing.find_faces(job_id, storage.storage(), faces.find)

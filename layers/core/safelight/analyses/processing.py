@@ -1,0 +1,175 @@
+"""The jobs behind an analysis: measure the picture, then look for faces in what was made of it.
+
+Both run in children without credentials or files. The search for faces never sees the file that was uploaded, only the
+preview that we made of it.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from sqlalchemy import func
+
+from safelight.analyses import keys, queries
+from safelight.analyses.service import FACES_JOB
+from safelight.config import MAX_PHOTO_BYTES
+from safelight.db.engine import transaction
+from safelight.errors import ObjectChanged, ObjectMissing, SafelightError
+from safelight.jobs import service as jobs
+from safelight.jobs.service import Claim, LeaseLost
+from safelight.models import Analysis
+from safelight.photos import damage
+from safelight.photos.processing import BadUpload, whole
+from safelight.pictures.errors import UnreadablePicture
+from safelight.pictures.types import Rendered
+from safelight.queue import Queue
+from safelight.storage.objects import ObjectInfo
+from safelight.telemetry import log_context
+
+log = logging.getLogger(__name__)
+
+GAVE_UP = "We could not analyse this picture although we tried several times. Please try again later."
+GONE = "The photo is no longer there."
+
+type Render = Callable[[bytes, str], Rendered]
+type Find = Callable[[bytes], list[dict[str, float]]]
+
+
+class Store(Protocol):
+    """What analyses need of the object store."""
+
+    def read(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> tuple[bytes, ObjectInfo]: ...
+    def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
+
+
+class Damaged(SafelightError):
+    """The photo's original cannot be read; the photo says why."""
+
+    code = "damaged"
+    title = "The photo's file cannot be read"
+
+
+def measure(job_id: uuid.UUID, store: Store, render: Render, queue: Queue) -> None:
+    """Run one `analyse_photo` job, if it is due: all figures but the faces."""
+
+    def attempt(held: Claim, analysis: Analysis) -> None:
+        rendered = render(*_original(store, analysis))
+        if analysis.photo_id is None and analysis.faces:
+            [preview] = [made.data for made in rendered.renditions if made.name == "preview"]
+            store.write(keys.preview(analysis.id), preview, "image/jpeg")
+        _finish(held, rendered.metrics, queue)
+
+    _run(job_id, attempt)
+
+
+def find_faces(job_id: uuid.UUID, store: Store, find: Find) -> None:
+    """Run one `find_faces` job, if it is due."""
+
+    def attempt(held: Claim, analysis: Analysis) -> None:
+        data, _ = store.read(_preview_key(analysis))
+        _finish(held, {"faces": find(data)}, None)
+
+    _run(job_id, attempt)
+
+
+def _run(job_id: uuid.UUID, attempt: Callable[[Claim, Analysis], None]) -> None:
+    with transaction() as session:
+        # Analysis before job, here and below: whoever asks for one holds it when it looks for the job.
+        subject = jobs.subject(session, job_id)
+        analysis = queries.lock(session, subject) if subject else None
+        held = jobs.claim(session, job_id)
+        if held is None:
+            return
+        if analysis is None or analysis.status in ("ready", "failed"):
+            jobs.complete(session, held)
+            return
+        if held.exhausted:
+            _give_up(analysis, GAVE_UP)
+            jobs.fail(session, held, "every attempt ended with its worker")
+            return
+        analysis.status = "processing"
+    with log_context(job_id=str(job_id), analysis_id=str(analysis.id)):
+        try:
+            _attempt(held, analysis, attempt)
+        except LeaseLost:
+            log.warning("lease lost: another worker has the analysis")
+
+
+def _attempt(held: Claim, analysis: Analysis, attempt: Callable[[Claim, Analysis], None]) -> None:
+    try:
+        attempt(held, analysis)
+        log.info("analysed", extra={"kind": held.kind, "attempt": held.attempt})
+    except LeaseLost:
+        raise
+    except (BadUpload, UnreadablePicture, Damaged) as error:
+        _end(held, error.detail, last=True)
+        log.info("not analysed", extra={"reason": error.detail})
+    except Exception as error:
+        log.exception("not analysed", extra={"attempt": held.attempt})
+        _end(held, f"{type(error).__name__}: {error}", last=held.last, told=GAVE_UP)
+
+
+def _original(store: Store, analysis: Analysis) -> tuple[bytes, str]:
+    """The bytes to measure, and what they are said to be. Raises BadUpload, Damaged."""
+    if analysis.photo_id is None:
+        assert analysis.file_size is not None
+        assert analysis.content_type is not None
+        data, _ = whole(store, keys.upload(analysis.id), analysis.file_size, analysis.crc32)
+        return data, analysis.content_type
+    with transaction() as session:
+        photo = queries.photo(session, analysis.photo_id)
+    if photo is None:
+        raise Damaged(GONE)
+    try:
+        data, _ = store.read(photo.s3_key, if_match=photo.etag, limit=MAX_PHOTO_BYTES)
+    except (ObjectMissing, ObjectChanged) as error:
+        with transaction() as session:
+            damage.note(session, photo.id, damage.REASONS[error.code])
+        raise Damaged(damage.REASONS[error.code]) from error
+    return data, photo.content_type
+
+
+def _preview_key(analysis: Analysis) -> str:
+    if analysis.photo_id is None:
+        return keys.preview(analysis.id)
+    with transaction() as session:
+        made = queries.preview(session, analysis.photo_id)
+    if made is None:
+        raise Damaged(GONE)
+    return made.s3_key
+
+
+def _finish(held: Claim, found: dict[str, Any], queue: Queue | None) -> None:
+    with transaction() as session:
+        analysis = queries.lock(session, held.subject_id)
+        jobs.complete(session, held)
+        if analysis is None:
+            return  # deleted meanwhile
+        analysis.result = (analysis.result or {}) | found
+        if analysis.faces and "faces" not in analysis.result:
+            assert queue is not None
+            session.flush()
+            jobs.enqueue(session, queue, FACES_JOB, analysis.id)
+        else:
+            _ended(analysis, "ready", None)
+
+
+def _give_up(analysis: Analysis | None, reason: str) -> None:
+    if analysis is not None and analysis.status in ("pending", "processing"):
+        _ended(analysis, "failed", reason)
+
+
+def _ended(analysis: Analysis, status: str, error: str | None) -> None:
+    analysis.status, analysis.error = status, error
+    analysis.completed_at = func.now()
+
+
+def _end(held: Claim, reason: str, *, last: bool, told: str | None = None) -> None:
+    with transaction() as session:
+        analysis = queries.lock(session, held.subject_id)
+        if last:
+            _give_up(analysis, told or reason)
+            jobs.fail(session, held, reason)
+        else:
+            jobs.retry(session, held, reason)

@@ -1,0 +1,96 @@
+"""SQL over analyses; every read for a person begins with the owner."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from safelight.models import Analysis, Gallery, Photo, Rendition
+
+# An analysis goes with its photo, at once.
+_SHOWN: ColumnElement[bool] = or_(
+    Analysis.photo_id.is_(None),
+    select(Photo.id)
+    .join(Gallery, Gallery.id == Photo.gallery_id)
+    .where(Photo.id == Analysis.photo_id, Photo.deleted_at.is_(None), Gallery.deleted_at.is_(None))
+    .exists(),
+)
+
+
+def owned(session: Session, owner_id: uuid.UUID, analysis_id: uuid.UUID, *, lock: bool = False) -> Analysis | None:
+    """One analysis of this owner."""
+    statement = select(Analysis).where(Analysis.id == analysis_id, Analysis.owner_id == owner_id, _SHOWN)
+    return session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+
+
+def page(
+    session: Session, owner_id: uuid.UUID, limit: int, after: tuple[dt.datetime, uuid.UUID] | None, status: str | None
+) -> list[Analysis]:
+    """The owner's analyses, newest first."""
+    statement = select(Analysis).where(Analysis.owner_id == owner_id, _SHOWN)
+    if after is not None:
+        statement = statement.where(tuple_(Analysis.created_at, Analysis.id) < after)
+    if status is not None:
+        statement = statement.where(Analysis.status == status)
+    return list(session.scalars(statement.order_by(Analysis.created_at.desc(), Analysis.id.desc()).limit(limit)))
+
+
+def of_photo(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID) -> Analysis:
+    """The photo's analysis, locked; a new, pending one when it has none. The caller holds the photo."""
+    session.execute(
+        insert(Analysis)
+        .values(id=uuid.uuid4(), owner_id=owner_id, photo_id=photo_id)
+        .on_conflict_do_nothing(index_elements=[Analysis.photo_id])
+    )
+    return session.scalars(select(Analysis).where(Analysis.photo_id == photo_id).with_for_update()).one()
+
+
+def lock(session: Session, analysis_id: uuid.UUID) -> Analysis | None:
+    """An analysis that somebody still wants, locked."""
+    return session.scalars(select(Analysis).where(Analysis.id == analysis_id, _SHOWN).with_for_update()).one_or_none()
+
+
+def photo(session: Session, photo_id: uuid.UUID) -> Photo | None:
+    """A photo to look at."""
+    return session.scalars(
+        select(Photo).where(Photo.id == photo_id, Photo.status == "ready", Photo.deleted_at.is_(None))
+    ).one_or_none()
+
+
+def preview(session: Session, photo_id: uuid.UUID) -> Rendition | None:
+    """The rendition in which faces are looked for."""
+    return session.get(Rendition, (photo_id, "preview"))
+
+
+def unfinished(session: Session, status: str, older_than: dt.timedelta, limit: int) -> list[Analysis]:
+    """Analyses that have stood in `status` for too long."""
+    return list(
+        session.scalars(
+            select(Analysis)
+            .where(Analysis.status == status, Analysis.updated_at < func.now() - older_than)
+            .order_by(Analysis.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def touch(session: Session, analysis_id: uuid.UUID) -> None:
+    """Restart the clock that the sweep looks at."""
+    session.execute(update(Analysis).where(Analysis.id == analysis_id).values(updated_at=func.now()))
+
+
+def waiting(session: Session, analysis_ids: list[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the analyses whose upload is still needed."""
+    return set(
+        session.scalars(
+            select(Analysis.id).where(Analysis.id.in_(analysis_ids), Analysis.status.in_(("pending", "processing")))
+        )
+    )
+
+
+def forget(session: Session, analysis_id: uuid.UUID) -> None:
+    """Delete the row."""
+    session.execute(delete(Analysis).where(Analysis.id == analysis_id))

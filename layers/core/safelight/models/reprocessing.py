@@ -1,0 +1,39 @@
+"""Galleries whose renditions or figures are made again."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from safelight.models.base import Base, Created, Identified, Updated
+
+REPROCESSING_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+REPROCESSED = ("renditions", "analyses", "clean")
+
+
+class Reprocessing(Identified, Created, Updated, Base):
+    """One walk through a gallery's ready photos in the order (position, id); `at_position`, `at_id` is the last done.
+
+    `total` counts the photos that were there when it began, `done` those walked past, `failed` those of them whose
+    original could not be used. At most one of a kind runs in a gallery.
+    """
+
+    __tablename__ = "reprocessings"
+    __table_args__ = (
+        Index("uq_reprocessings_live", "gallery_id", "what", unique=True,
+              postgresql_where=text("status IN ('queued', 'running')")),
+        CheckConstraint(f"status IN {REPROCESSING_STATUSES}", name="status_known"),
+        CheckConstraint(f"what IN {REPROCESSED}", name="what_known"),
+    )  # fmt: skip
+
+    gallery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("galleries.id", ondelete="CASCADE"))
+    what: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="queued", default="queued")
+    total: Mapped[int] = mapped_column(server_default="0", default=0)
+    done: Mapped[int] = mapped_column(server_default="0", default=0)
+    failed: Mapped[int] = mapped_column(server_default="0", default=0)
+    at_position: Mapped[int | None] = mapped_column(BigInteger)
+    at_id: Mapped[uuid.UUID | None]
+    error: Mapped[str | None]
+    completed_at: Mapped[dt.datetime | None]

@@ -12,7 +12,7 @@ PARALLEL ?= 2
 PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up dev demo test check format lint types imports template build bench lock coverage venv sam clean
+.PHONY: help up dev demo admin test check format lint types imports template build bench lock coverage venv sam clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ dev: venv ## The same, restarting functions and worker when their code changes
 
 demo: venv ## Fill the running stack with a gallery and print its share address
 	@$(PYTHON) -m local.demo $(ARGS)
+
+admin: venv ## Make EMAIL an administrator of the running stack and print a new password
+	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)"
 
 test: venv ## Run all tests against their own Postgres and object store (ARGS for pytest)
 	@$(PYTEST) $(ARGS)

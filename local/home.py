@@ -79,12 +79,17 @@ class Home:
 
     def port(self, name: str) -> int:
         """The port that `name` had the last time if it is free, else another that is."""
-        path = self.directory / f"{name}.port"
-        if path.exists() and path.read_text().isdigit() and is_free(int(path.read_text())):
-            return int(path.read_text())
+        known = self.known_port(name)
+        if known is not None and is_free(known):
+            return known
         (port,) = free_ports(1)
-        path.write_text(str(port))
+        (self.directory / f"{name}.port").write_text(str(port))
         return port
+
+    def known_port(self, name: str) -> int | None:
+        """The port that `name` had the last time, or has now."""
+        path = self.directory / f"{name}.port"
+        return int(path.read_text()) if path.exists() and path.read_text().isdigit() else None
 
     def log(self, name: str) -> Path:
         """Where a part's output goes."""

@@ -1,24 +1,43 @@
 """/auth: registration, sessions and the account itself."""
 
+import uuid
 from typing import Annotated
 
 from fastapi import Body, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from safelight.accounts import service, sessions
+from safelight.accounts import api_keys, service, sessions
 from safelight.accounts.schemas import (
+    AdminUserOut,
+    AdminUserPatch,
+    ApiKeyCreate,
+    ApiKeyMade,
+    ApiKeyOut,
     LoginRequest,
     PasswordRequest,
     RefreshRequest,
     RegisterRequest,
+    SessionOut,
     TokenPair,
     UserOut,
     UserPatch,
 )
 from safelight.models import User
+from safelight.pages import Page
 from safelight.web import cookies
 from safelight.web.app import create_app, lambda_handler
-from safelight.web.deps import CallingClient, Config, CurrentUser, DbSession, Now
+from safelight.web.deps import (
+    PAGE,
+    Admin,
+    CallingClient,
+    Config,
+    CurrentCaller,
+    CurrentUser,
+    Cursor,
+    DbSession,
+    Limit,
+    Now,
+)
 
 app = create_app("accounts")
 # A browser brings its refresh token in a cookie and may send no body at all.
@@ -108,12 +127,53 @@ def delete_me(response: Response, user: CurrentUser, session: DbSession, config:
 
 
 @app.post("/auth/password", status_code=204)
-def change_password(
-    body: PasswordRequest, request: Request, user: CurrentUser, session: DbSession, config: Config, now: Now
-) -> None:
+def change_password(body: PasswordRequest, caller: CurrentCaller, session: DbSession, config: Config, now: Now) -> None:
     """Set a new password; every other session ends."""
-    keep = sessions.family_of(session, cookies.given_refresh(request, config, None))
-    service.change_password(session, user, body, keep, config.jwt_secret.get_secret_value(), now)
+    secret = config.jwt_secret.get_secret_value()
+    service.change_password(session, caller.user, body, caller.session_id, secret, now)
+
+
+@app.get("/auth/sessions")
+def list_sessions(caller: CurrentCaller, session: DbSession, now: Now) -> list[SessionOut]:
+    """Where I am signed in, last used first."""
+    return sessions.list_live(session, caller.user.id, caller.session_id, now)
+
+
+@app.delete("/auth/sessions/{session_id}", status_code=204)
+def revoke_session(session_id: uuid.UUID, user: CurrentUser, session: DbSession, now: Now) -> None:
+    """Sign a browser or program out, at its next request."""
+    sessions.revoke(session, user.id, session_id, now)
+
+
+@app.post("/auth/api-keys", status_code=201)
+def create_api_key(body: ApiKeyCreate, response: Response, user: CurrentUser, session: DbSession) -> ApiKeyMade:
+    """Make an API key; it is shown this once."""
+    response.headers["Cache-Control"] = "no-store"
+    return api_keys.make(session, user, body)
+
+
+@app.get("/auth/api-keys")
+def list_api_keys(user: CurrentUser, session: DbSession, limit: Limit = PAGE, cursor: Cursor = None) -> Page[ApiKeyOut]:
+    """My API keys, newest first."""
+    return api_keys.list_page(session, user.id, limit, cursor)
+
+
+@app.delete("/auth/api-keys/{key_id}", status_code=204)
+def revoke_api_key(key_id: uuid.UUID, user: CurrentUser, session: DbSession, now: Now) -> None:
+    """End an API key at once."""
+    api_keys.revoke(session, user.id, key_id, now)
+
+
+@app.get("/admin/users")
+def list_users(_admin: Admin, session: DbSession, limit: Limit = PAGE, cursor: Cursor = None) -> Page[AdminUserOut]:
+    """All accounts, newest first; administrators only."""
+    return service.list_users(session, limit, cursor)
+
+
+@app.patch("/admin/users/{user_id}", response_model=AdminUserOut)
+def administer_user(user_id: uuid.UUID, patch: AdminUserPatch, admin: Admin, session: DbSession, now: Now) -> User:
+    """Deactivate an account, let it in again, or make it an administrator's; administrators only."""
+    return service.administer(session, admin, user_id, patch, now)
 
 
 handler = lambda_handler(app)

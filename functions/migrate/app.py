@@ -1,8 +1,9 @@
-"""Brings the database to the newest revision; invoked by whoever deploys."""
+"""Brings the database to the newest revision, and makes the first administrator; invoked by whoever deploys."""
 
 from pathlib import Path
 from typing import Any
 
+from safelight.accounts.service import first_admin
 from safelight.db.migrate import upgrade
 from safelight.telemetry import logger
 
@@ -11,8 +12,13 @@ log = logger()
 ROOT = next(folder for folder in (Path(__file__).parent, *Path(__file__).parents) if (folder / "alembic.ini").exists())
 
 
-def handler(_event: dict[str, Any], _context: Any) -> dict[str, str]:
-    """Upgrade; the answer names the revision the database has now."""
+def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
+    """Upgrade; the answer names the revision the database has now.
+
+    With `{"admin": "EMAIL"}` that account is made or becomes an administrator's; the answer alone holds its password.
+    """
     revision = upgrade(ROOT / "alembic.ini")
     log.info("migrated", extra={"revision": revision})
+    if "admin" in event:
+        return {"revision": revision, "password": first_admin(str(event["admin"]))}
     return {"revision": revision}

@@ -18,7 +18,7 @@ from tests import product
 
 TABLES = {
     "users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs",
-    "archives", "archive_parts", "archive_downloads", "selections", "selection_photos", "throttles",
+    "analyses", "archives", "archive_parts", "archive_downloads", "reprocessings", "selections", "selection_photos", "throttles", "api_keys",
 }  # fmt: skip
 
 

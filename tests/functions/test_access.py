@@ -1,48 +1,33 @@
-"""Who may call what: every route of the product, generated, as nobody, as a stranger, and for what never was."""
+"""Who may call what: the access-policy table against every route, as everybody."""
 
 from __future__ import annotations
 
 import importlib
 import uuid
-from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
 
-from safelight.web.deps import get_user
+from safelight.web.deps import get_caller
 from safelight.web.owner import get_own
+from safelight.web.policy import ROUTES as POLICY
 from safelight.web.visitor import get_visit
 from tests.api import GROUPS, Photographer, client, jpeg, run_jobs
+from tests.functions.access import BODIES, LINK_PASSWORD, SCOPES, World, promote, request
 from tests.functions.support import problem, same, sql
 
-ROUTES = sorted(
-    (
-        (method, route.path, route)
-        for group in GROUPS
-        for route in importlib.import_module(f"functions.{group}.app").app.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    ),
-    key=lambda found: found[:2],
-)
-NAMES = [f"{method} {path}" for method, path, _ in ROUTES]
-
-# What a request that owns the thing would send.
-BODIES: dict[str, Any] = {
-    "PATCH /galleries/{gallery_id}": {"title": "mine"},
-    "POST /galleries/{gallery_id}/photos": {"filename": "x.jpg", "content_type": "image/jpeg", "file_size": 1},
-    "POST /galleries/{gallery_id}/photos/batch": {
-        "photos": [{"filename": "x.jpg", "content_type": "image/jpeg", "file_size": 1}]
-    },
-    "POST /galleries/{gallery_id}/share-links": {"label": "mine"},
-    "PATCH /photos/{photo_id}": {"title": "mine"},
-    "PATCH /share-links/{share_id}": {"revoked": True},
+ROUTES = {
+    f"{method} {route.path}": route
+    for group in GROUPS
+    for route in importlib.import_module(f"functions.{group}.app").app.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
 }
-OPEN = {
-    "POST /auth/register", "POST /auth/login", "POST /auth/token", "POST /auth/refresh", "POST /auth/logout",
-    "GET /health", "HEAD /health", "GET /healthz",
-    "GET /docs", "GET /docs/{asset}", "GET /assets/{asset}", "GET /openapi.json",
-}  # fmt: skip
+PRIVATE = sorted(route for route, access in POLICY.items() if access not in ("open", "visitor"))
+WITH_ID = [route for route in PRIVATE if "{" in route]
+VISITOR = sorted(route for route, access in POLICY.items() if access == "visitor")
+# After one of these there is nothing left to ask for.
+FINAL = {route for route in PRIVATE if route.startswith("DELETE ")} | {"POST /auth/password"}
 
 
 def asks(route: APIRoute, dependency: object) -> bool:
@@ -56,22 +41,22 @@ def asks(route: APIRoute, dependency: object) -> bool:
     return False
 
 
-def private(route: APIRoute) -> bool:
-    """Whether it is a photographer's; the streaming function recognises her by a dependency of its own."""
-    return asks(route, get_user) or asks(route, get_own)
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert set(POLICY) == set(ROUTES)
 
 
-@pytest.mark.parametrize(("method", "path", "route"), ROUTES, ids=NAMES)
-def test_every_route_asks_who_is_there(method: str, path: str, route: APIRoute) -> None:
-    """A route is open by name, a visitor's with a live link, or a photographer's: a new one must be one of them."""
-    kinds = [f"{method} {path}" in OPEN, asks(route, get_visit), private(route)]
-    assert kinds.count(True) == 1
+@pytest.mark.parametrize("name", sorted(ROUTES))
+def test_a_route_asks_for_whom_its_row_names(name: str) -> None:
+    route, access = ROUTES[name], POLICY[name]
+    # The streaming function recognises the photographer by a dependency of its own.
+    private = asks(route, get_caller) or asks(route, get_own)
+    assert (private, asks(route, get_visit)) == (access not in ("open", "visitor"), access == "visitor")
 
 
 @pytest.fixture(scope="module")
-def anna(shared_api: str) -> Photographer:
+def world(shared_api: str) -> World:
     assert shared_api
-    return Photographer.registered()
+    return World.made()
 
 
 @pytest.fixture(scope="module")
@@ -81,68 +66,148 @@ def ben(shared_api: str) -> Photographer:
 
 
 @pytest.fixture(scope="module")
-def things(anna: Photographer) -> dict[str, str]:
-    """One of everything that has an id, all of it Anna's."""
-    gallery = anna.gallery()["id"]
-    photo = anna.upload(gallery)
-    run_jobs()
-    return {"gallery_id": gallery, "photo_id": photo, "share_id": anna.share(gallery)["share_id"], "name": "thumb"}
+def boss(shared_api: str) -> World:
+    assert shared_api
+    made = World.made()
+    promote(made.anna)
+    return made
 
 
-PRIVATE = [(method, path) for method, path, route in ROUTES if private(route)]
-WITH_ID = [(method, path) for method, path in PRIVATE if "{" in path]
+@pytest.fixture(scope="module")
+def gone(shared_api: str) -> World:
+    """Somebody who was deactivated."""
+    assert shared_api
+    made = World.made()
+    sql("UPDATE users SET is_active = false WHERE email = :email", email=made.anna.email)
+    return made
 
 
-@pytest.mark.parametrize(("method", "path"), PRIVATE, ids=[" ".join(one) for one in PRIVATE])
-def test_nobody_gets_in_without_a_token(method: str, path: str, things: dict[str, str]) -> None:
-    answer = client().request(method, path.format(**things), json=BODIES.get(f"{method} {path}", {}))
-    problem(answer, 401, "unauthorized")
+@pytest.mark.parametrize("route", PRIVATE)
+def test_who_is_turned_away(route: str, world: World, boss: World, gone: World) -> None:
+    access = POLICY[route]
+    before = state(world)
+    answer = request(route, world.things)
+    if not route.startswith("HEAD "):
+        problem(answer, 401, "unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
+    assert request(route, world.things, key="sl_00000000_none").status_code == 401
+    assert request(route, world.things, key=world.keys["read"][:-1]).status_code == 401
+    assert request(route, gone.things, token=gone.anna.tokens["access_token"]).status_code == 401
+    for scope in SCOPES:
+        assert request(route, gone.things, key=gone.keys[scope]).status_code == 401
+        if scope != access or access == "admin":  # Anna is no administrator, whatever her key says
+            assert request(route, world.things, key=world.keys[scope]).status_code == 403
+        if scope != access:
+            assert request(route, boss.things, key=boss.keys[scope]).status_code == 403
+    if access == "admin":
+        assert request(route, world.things, token=world.anna.tokens["access_token"]).status_code == 403
+    assert state(world) == before
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_ID, ids=[" ".join(one) for one in WITH_ID])
-def test_a_strangers_request_is_answered_as_if_there_were_nothing(
-    method: str, path: str, anna: Photographer, ben: Photographer, things: dict[str, str]
+@pytest.mark.parametrize("route", [route for route in WITH_ID if POLICY[route] != "admin"])
+def test_what_is_somebody_elses_is_answered_as_if_there_were_nothing(
+    route: str, world: World, ben: Photographer, boss: World
 ) -> None:
-    nowhere = {**{name: str(uuid.uuid4()) for name in things}, "name": things["name"]}
-    before = anna.photo(things["photo_id"]), anna.call("GET", f"/share-links/{things['share_id']}").json()
-    for body in (BODIES.get(f"{method} {path}", {}), {"nonsense": 1}):
-        foreign = ben.call(method, path.format(**things), json=body)
-        missing = ben.call(method, path.format(**nowhere), json=body)
-        problem(missing, 404, "not_found")
-        assert same(foreign, missing)
-    assert (anna.photo(things["photo_id"]), anna.call("GET", f"/share-links/{things['share_id']}").json()) == before
+    kept = {name: world.things[name] for name in ("name", "asset")}
+    nowhere = {**{name: str(uuid.uuid4()) for name in world.things}, **kept}
+    before = state(world)
+    for stranger in (ben, boss.anna):
+        token = stranger.tokens["access_token"]
+        for body in (None, {"nonsense": 1}):
+            foreign = request(route, world.things, token=token, body=body)
+            missing = request(route, nowhere, token=token, body=body)
+            if not route.startswith("HEAD "):
+                problem(missing, 404, "not_found")
+            assert missing.status_code == 404
+            assert same(foreign, missing)
+    assert state(world) == before
 
 
-def test_the_owner_gets_through_on_the_very_same_requests(things: dict[str, str], anna: Photographer) -> None:
-    """What makes the 404s above mean something; deletions last."""
-    for method, path in sorted(WITH_ID, key=lambda one: (one[0] == "DELETE", -len(one[1]))):
-        if method == "DELETE":
-            continue
-        answer = anna.call(method, path.format(**things), json=BODIES.get(f"{method} {path}", {}))
-        assert answer.status_code in (200, 201, 307), (method, path, answer.text)
-    for name in ("photo_id", "share_id", "gallery_id"):
-        [path] = [path for method, path in WITH_ID if method == "DELETE" and name in path]
-        assert anna.call("DELETE", path.format(**things)).status_code == 204
+@pytest.mark.parametrize("route", PRIVATE)
+def test_who_is_let_through(route: str, world: World, boss: World) -> None:
+    """What makes the refusals mean something: the very same requests."""
+    access = POLICY[route]
+    by = ["token"] if access == "session" else ["token", access]
+    for how in by:
+        mine = boss if access == "admin" else World.made() if route in FINAL else world
+        credentials = {"token": mine.anna.tokens["access_token"]} if how == "token" else {"key": mine.keys[how]}
+        answer = request(route, mine.things, **credentials)
+        assert answer.status_code < 400, (how, answer.text)
 
 
-def test_a_visitor_reaches_only_the_photos_of_the_link(anna: Photographer) -> None:
+def state(world: World) -> list[object]:
+    """What nobody else may have changed."""
+    paths = ("/auth/me", "/auth/api-keys", "/galleries", "/photos/{photo_id}", "/share-links/{share_id}")
+    seen = [world.anna.call("GET", path.format(**world.things)).json() for path in paths]
+    for key in seen[1]["items"]:
+        del key["last_used_at"]
+    return seen
+
+
+# ---------------------------------------------------------------- visitors
+
+
+@pytest.mark.parametrize("route", VISITOR)
+def test_a_visitors_route_on_every_kind_of_link(route: str, world: World) -> None:
+    method, _, path = route.partition(" ")
+    anna, gallery, photo = world.anna, world.things["gallery_id"], world.things["photo_id"]
+    opened, locked, other = (
+        anna.share(gallery, **policy)["share_id"] for policy in ({}, {"password": LINK_PASSWORD}, {"password": "other"})
+    )
+
+    def ask(share: str, grants: str = "", name: str | None = None) -> int:
+        options = {"json": BODIES.get(route) or {}} if method in ("POST", "PUT") else {}
+        headers = {"Cookie": grants, "Accept": "application/json"}
+        url = path.format(share_id=name or share, photo_id=photo)
+        return client().request(method, url, headers=headers, **options).status_code
+
+    def grant(share: str, password: str) -> str:
+        answer = client().post(f"/s/{share}/unlock", json={"password": password})
+        assert answer.status_code == 204
+        return f"grant_{uuid.UUID(share).hex}={answer.cookies[f'grant_{uuid.UUID(share).hex}']}"
+
+    through, turned_away = ask(opened), (204 if path.endswith("/unlock") else 401)
+    assert through < 400
+    mine, foreign = grant(locked, LINK_PASSWORD), grant(other, "other")
+    stolen = f"grant_{uuid.UUID(locked).hex}={foreign.partition('=')[2]}"
+    assert ask(locked) == turned_away
+    assert ask(locked, foreign) == turned_away
+    assert ask(locked, stolen) == turned_away
+    assert ask(locked, mine) == through
+    changed = anna.call("PATCH", f"/share-links/{locked}", json={"max_downloads": 1000})
+    assert changed.status_code == 200
+    assert ask(locked, mine) == turned_away  # a changed policy ends every grant
+    mine = grant(locked, LINK_PASSWORD)
+    ended = anna.share(gallery, password=LINK_PASSWORD)["share_id"]
+    grants = f"{mine}; {grant(ended, LINK_PASSWORD)}"
+    assert anna.call("PATCH", f"/share-links/{ended}", json={"revoked": True}).status_code == 200
+    assert ask(ended, grants) == 404
+    late = anna.share(gallery)["share_id"]
+    sql("UPDATE share_links SET expires_at = now() WHERE id = :id", id=late)
+    assert ask(late) == 404
+    assert ask(str(uuid.uuid4())) == 404
+    assert ask("", name="no-such-link") == 404
+
+
+def test_links_of_a_deactivated_owner_are_nothing(gone: World) -> None:
+    for route in VISITOR:
+        assert request(route, gone.things).status_code == 404, route
+
+
+def test_a_visitor_reaches_only_the_photos_of_the_link(world: World) -> None:
+    anna = world.anna
     one, other = anna.gallery()["id"], anna.gallery()["id"]
     share, elsewhere = anna.share(one)["share_id"], anna.upload(other, jpeg())
     run_jobs()
-    visitor = client()
     for path in ("photos", "download"):
-        foreign = visitor.get(f"/s/{share}/{path}/{elsewhere}")
-        missing = visitor.get(f"/s/{share}/{path}/{uuid.uuid4()}")
+        foreign = client().get(f"/s/{share}/{path}/{elsewhere}")
+        missing = client().get(f"/s/{share}/{path}/{uuid.uuid4()}")
         problem(missing, 404, "not_found")
         assert same(foreign, missing)
 
 
-def test_metrics_are_for_administrators(anna: Photographer) -> None:
-    problem(anna.call("GET", "/metrics"), 403, "forbidden")
-    boss = Photographer.registered()
-    sql("UPDATE users SET is_admin = true WHERE email = :email", email=boss.email)
-    answer = boss.call("GET", "/metrics")
+def test_metrics_tell_what_is_there(boss: World) -> None:
+    answer = boss.anna.call("GET", "/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     [(ready,)] = sql("SELECT count(*) FROM photos WHERE status = 'ready' AND deleted_at IS NULL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hmac
 import json
 import threading
 import time
@@ -19,7 +20,7 @@ from safelight.clock import now
 from safelight.db.engine import transaction
 from safelight.security import tokens
 from tests import product
-from tests.api import Photographer, client
+from tests.api import PASSWORD, Photographer, client
 from tests.functions.support import in_parallel, problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -174,36 +175,66 @@ def _claims(**changed: Any) -> dict[str, Any]:
     } | changed
 
 
-def _unsigned(claims: dict[str, Any]) -> str:
-    parts = [{"alg": "none", "typ": "at+jwt"}, {**claims, "iat": 0, "exp": 2**40}]
+def _unsigned(claims: dict[str, Any], alg: str = "none") -> str:
+    parts = [{"alg": alg, "typ": "at+jwt"}, {**claims, "iat": 0, "exp": 2**40}]
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
 
 
+def _signed_with(key: bytes, claims: dict[str, Any]) -> str:
+    """As our tokens, by a key that the library would refuse to sign with."""
+    signed = _unsigned(claims, "HS256").rstrip(".")
+    mac = hmac.digest(key, signed.encode(), "sha256")
+    return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
 def test_only_a_fresh_access_token_of_ours_is_let_in() -> None:
-    anna = Photographer.registered()
-    sub = anna.call("GET", "/auth/me").json()["id"]
+    anna, ben = Photographer.registered(), Photographer.registered()
+    mine, his = (jwt.decode(one.tokens["access_token"], KEY, ["HS256"], audience="safelight") for one in (anna, ben))
+    who = {"sub": mine["sub"], "sid": mine["sid"]}
     typ = {"typ": "at+jwt"}
     past = now() - dt.timedelta(hours=1)
-    good = jwt.encode(_claims(sub=sub), KEY, "HS256", headers=typ)
+
+    def signed(key: bytes | str = KEY, algorithm: str = "HS256", head: dict[str, Any] = typ, **claims: Any) -> str:
+        return jwt.encode({**_claims(**who), **claims}, key, algorithm, headers=head)
+
+    def without(claim: str) -> str:
+        return jwt.encode({k: v for k, v in _claims(**who).items() if k != claim}, KEY, "HS256", headers=typ)
+
+    good = signed()
     head, body, signature = good.split(".")
     forged = {
-        "none": _unsigned(_claims(sub=sub)),
-        "another algorithm": jwt.encode(_claims(sub=sub), KEY * 2, "HS512", headers=typ),
-        "another key": jwt.encode(_claims(sub=sub), b"x" * 32, "HS256", headers=typ),
-        "the secret itself as key": jwt.encode(_claims(sub=sub), product.JWT_SECRET, "HS256", headers=typ),
-        "no type": jwt.encode(_claims(sub=sub), KEY, "HS256"),
-        "another audience": jwt.encode(_claims(sub=sub, aud="other"), KEY, "HS256", headers=typ),
-        "no audience": jwt.encode({**_claims(sub=sub), "aud": None}, KEY, "HS256", headers=typ),
-        "ran out": jwt.encode(_claims(sub=sub, iat=past, exp=past), KEY, "HS256", headers=typ),
-        "no end": jwt.encode({k: v for k, v in _claims(sub=sub).items() if k != "exp"}, KEY, "HS256", headers=typ),
-        "nobody": jwt.encode(_claims(), KEY, "HS256", headers=typ),
-        "no user at all": jwt.encode(_claims(sub="root"), KEY, "HS256", headers=typ),
+        "no algorithm": _unsigned(_claims(**who)),
+        "no algorithm, in capitals": _unsigned(_claims(**who), alg="NONE"),
+        "another algorithm of the same key": signed(KEY * 2, "HS512"),
+        "another key": signed(b"x" * 32),
+        "an empty key": _signed_with(b"", _claims(**who)),
+        "the secret itself as key": signed(product.JWT_SECRET),
+        "a key named by the token": signed(b"x" * 32, head={**typ, "kid": "../../../../dev/null"}),
+        "a key brought by the token": signed(
+            b"x" * 32, head={**typ, "jwk": {"kty": "oct", "k": base64.urlsafe_b64encode(b"x" * 32).decode()}}
+        ),
+        "a key fetched by the token": signed(b"x" * 32, head={**typ, "jku": "http://127.0.0.1:9/keys"}),
+        "no type": signed(head={"typ": None}),
+        "an ordinary type": signed(head={"typ": "JWT"}),
+        "another audience": signed(aud="other"),
+        "no audience": signed(aud=None),
+        "ran out": signed(iat=past, exp=past),
+        "not yet made": signed(iat=now() + dt.timedelta(hours=1)),
+        "no end": without("exp"),
+        "no session": without("sid"),
+        "no user": without("sub"),
+        "nobody": signed(sub=str(uuid.uuid4())),
+        "another's session": signed(sid=his["sid"]),
+        "a session that never was": signed(sid=str(uuid.uuid4())),
+        "no user's id at all": signed(sub="root"),
         "cut off": good[:-4],
         "no signature": f"{head}.{body}.",
         "one bit": f"{head}.{body}.{('B' if signature[0] == 'A' else 'A') + signature[1:]}",
+        "a part too many": f"{good}.{signature}",
         "a refresh token": anna.tokens["refresh_token"],
         "nonsense": "a.b.c",
     }
+    assert len(forged) >= 24
     assert client().get("/auth/me", headers={"Authorization": f"Bearer {good}"}).status_code == 200
     for name, token in forged.items():
         answer = client().get("/auth/me", headers={"Authorization": f"Bearer {token}"})
@@ -211,3 +242,65 @@ def test_only_a_fresh_access_token_of_ours_is_let_in() -> None:
         problem(answer, 401, "unauthorized")
     for headers in ({}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}):
         problem(client().get("/auth/me", headers=headers), 401, "unauthorized")
+
+
+def test_sessions_are_listed_and_one_that_is_ended_is_out_at_its_next_request() -> None:
+    anna, ben = Photographer.registered(), Photographer.registered()
+    phone = Photographer(client(), anna.email)
+    phone.http.headers["user-agent"] = "Anna's phone"
+    phone.sign_in()
+    listed = anna.call("GET", "/auth/sessions").json()
+    assert (listed[0]["user_agent"], listed[0]["current"]) == ("Anna's phone", False)
+    assert [one["current"] for one in listed] == [False, True]
+    assert {one["ip"] for one in listed} == {"127.0.0.1"}
+    family = listed[0]["id"]
+    refreshed = phone.http.post("/auth/refresh").json()
+    again = anna.call("GET", "/auth/sessions").json()
+    assert [one["id"] for one in again] == [one["id"] for one in listed]
+    assert again[0]["last_used_at"] > listed[0]["last_used_at"]
+    assert again[0]["created_at"] == listed[0]["created_at"]
+    problem(ben.call("DELETE", f"/auth/sessions/{family}"), 404, "not_found")
+    assert phone.call("GET", "/auth/me").status_code == 200
+    assert anna.call("DELETE", f"/auth/sessions/{family}").status_code == 204
+    problem(anna.call("DELETE", f"/auth/sessions/{family}"), 404, "not_found")
+    problem(phone.call("GET", "/auth/me"), 401, "unauthorized")
+    problem(phone.http.post("/auth/refresh"), 401, "unauthorized")
+    problem(client().post("/auth/refresh", json={"refresh_token": refreshed["refresh_token"]}), 401, "unauthorized")
+    assert len(anna.call("GET", "/auth/sessions").json()) == 1
+    assert anna.call("GET", "/auth/me").status_code == 200
+
+
+def test_signing_out_ends_the_access_token_too() -> None:
+    anna = Photographer.registered()
+    assert anna.http.post("/auth/logout").status_code == 204
+    problem(anna.call("GET", "/auth/me"), 401, "unauthorized")
+
+
+def test_a_password_change_leaves_only_the_session_that_made_it() -> None:
+    anna = Photographer.registered()
+    others = [Photographer(client(), anna.email) for _ in range(2)]
+    for other in others:
+        other.sign_in()
+    body = {"current_password": PASSWORD, "new_password": "Correct-Horse-8"}
+    assert anna.call("POST", "/auth/password", json=body).status_code == 204
+    assert [one.call("GET", "/auth/me").status_code for one in (anna, *others)] == [200, 401, 401]
+    assert anna.http.post("/auth/refresh").status_code == 200
+
+
+def test_signing_in_with_the_old_password_while_it_changes_leaves_no_session() -> None:
+    """Whoever is compared while the password changes is either ended with the others or not let in."""
+    anna = Photographer.registered()
+    new = "Correct-Horse-8"
+
+    def act(turn: int) -> httpx.Response:
+        if turn == 3:
+            body = {"current_password": PASSWORD, "new_password": new}
+            return anna.call("POST", "/auth/password", json=body)
+        return client().post("/auth/login", json={"email": anna.email, "password": PASSWORD})
+
+    answers = in_parallel(8, act, threads=8)
+    assert answers[3].status_code == 204
+    tokens = [answer.json()["access_token"] for turn, answer in enumerate(answers) if turn != 3 and answer.is_success]
+    for token in tokens:
+        assert client().get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert len(anna.call("GET", "/auth/sessions").json()) == 1

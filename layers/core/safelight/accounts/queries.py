@@ -3,16 +3,46 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import CursorResult, Row, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session, aliased
 
-from safelight.models import Gallery, Photo, RefreshToken, User
+from safelight.models import ApiKey, Gallery, Photo, RefreshToken, User
 
 
 def user_by_id(session: Session, user_id: uuid.UUID) -> User | None:
     """An account that may act."""
     return session.scalars(
         select(User).where(User.id == user_id, User.is_active, User.deleted_at.is_(None))
+    ).one_or_none()
+
+
+def user_in_session(session: Session, user_id: uuid.UUID, family_id: uuid.UUID) -> User | None:
+    """An account that may act, if this session of it has not ended."""
+    live = select(RefreshToken.id).where(
+        RefreshToken.family_id == family_id, RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None)
+    )
+    return session.scalars(
+        select(User).where(User.id == user_id, User.is_active, User.deleted_at.is_(None), live.exists())
+    ).one_or_none()
+
+
+def lock_user(session: Session, user_id: uuid.UUID) -> None:
+    """Whatever else is added to the account waits for this transaction."""
+    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+
+
+def users(session: Session, limit: int, after: tuple[dt.datetime, uuid.UUID] | None) -> list[User]:
+    """Accounts that were not deleted, newest first."""
+    statement = select(User).where(User.deleted_at.is_(None))
+    if after is not None:
+        statement = statement.where(tuple_(User.created_at, User.id) < after)
+    return list(session.scalars(statement.order_by(User.created_at.desc(), User.id.desc()).limit(limit)))
+
+
+def user_to_change(session: Session, user_id: uuid.UUID) -> User | None:
+    """An account, active or not, locked."""
+    return session.scalars(
+        select(User).where(User.id == user_id, User.deleted_at.is_(None)).with_for_update(key_share=True)
     ).one_or_none()
 
 
@@ -54,6 +84,47 @@ def refresh_token(session: Session, family_id: uuid.UUID, generation: int) -> Re
     ).one_or_none()
 
 
+type Listed = Row[uuid.UUID, dt.datetime, dt.datetime, dt.datetime, str | None, str | None]
+
+
+def live_sessions(session: Session, user_id: uuid.UUID, now: dt.datetime, limit: int) -> list[Listed]:
+    """(family, begun, last used, ends, user agent, address) of sessions that have not ended, last used first."""
+    first = aliased(RefreshToken)
+    return list(
+        session.execute(
+            select(
+                RefreshToken.family_id,
+                first.created_at,
+                RefreshToken.created_at,
+                RefreshToken.expires_at,
+                RefreshToken.user_agent,
+                RefreshToken.ip,
+            )
+            .join(first, (first.family_id == RefreshToken.family_id) & (first.generation == 0))
+            # The one token of a session that was not used yet is its last.
+            .where(
+                RefreshToken.user_id == user_id,
+                RefreshToken.used_at.is_(None),
+                RefreshToken.revoked_at.is_(None),
+                RefreshToken.expires_at > now,
+            )
+            .order_by(RefreshToken.created_at.desc(), RefreshToken.family_id)
+            .limit(limit)
+        )
+    )
+
+
+def has_session(session: Session, user_id: uuid.UUID, family_id: uuid.UUID) -> bool:
+    """Whether this is a session of the account that has not been ended, locked against its next refresh."""
+    first = select(RefreshToken.id).where(
+        RefreshToken.family_id == family_id,
+        RefreshToken.generation == 0,
+        RefreshToken.user_id == user_id,
+        RefreshToken.revoked_at.is_(None),
+    )
+    return session.scalar(first.with_for_update()) is not None
+
+
 def revoke(session: Session, now: dt.datetime, *, family_id: uuid.UUID) -> None:
     """End one session."""
     session.execute(
@@ -90,3 +161,51 @@ def soft_delete_galleries(session: Session, now: dt.datetime, owner_id: uuid.UUI
         .values(deleted_at=now)
         .execution_options(synchronize_session=False)
     )
+
+
+def live_keys(session: Session, user_id: uuid.UUID) -> int:
+    """How many API keys of the account work."""
+    counted = select(func.count()).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    return session.scalar(counted) or 0
+
+
+def key_by_hash(session: Session, key_hash: bytes) -> Row[User, ApiKey] | None:
+    """A working key and its owner, who may act."""
+    return session.execute(
+        select(User, ApiKey)
+        .join(ApiKey, ApiKey.user_id == User.id)
+        .where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None), User.is_active, User.deleted_at.is_(None))
+    ).one_or_none()
+
+
+def note_key_used(session: Session, key_id: uuid.UUID, every: dt.timedelta) -> None:
+    """Remember that a key is in use, once in a while."""
+    session.execute(
+        update(ApiKey)
+        .where(
+            ApiKey.id == key_id,
+            or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - every),
+        )
+        .values(last_used_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def keys(session: Session, user_id: uuid.UUID, limit: int, after: tuple[dt.datetime, uuid.UUID] | None) -> list[ApiKey]:
+    """Keys that were not revoked, newest first."""
+    statement = select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    if after is not None:
+        statement = statement.where(tuple_(ApiKey.created_at, ApiKey.id) < after)
+    return list(session.scalars(statement.order_by(ApiKey.created_at.desc(), ApiKey.id.desc()).limit(limit)))
+
+
+def revoke_key(session: Session, user_id: uuid.UUID, key_id: uuid.UUID, now: dt.datetime) -> bool:
+    """End a key of this account; False when there is no such one."""
+    result = session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from safelight.text import Body
+from safelight.text import Body, Storable
 
 MAX_PASSWORD_BYTES = 72
 
@@ -35,6 +35,7 @@ Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True),
 NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD_BYTES), AfterValidator(_password)]
 # No "@": a name can then never be taken for somebody's address at login.
 Username = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Storable]
 GivenPassword = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -82,6 +83,53 @@ class UserOut(BaseModel):
     email: str
     username: str | None
     created_at: dt.datetime
+
+
+class SessionOut(BaseModel):
+    """One signed-in browser or program; `current` is the one that asks."""
+
+    id: uuid.UUID
+    created_at: dt.datetime
+    last_used_at: dt.datetime
+    expires_at: dt.datetime
+    user_agent: str | None
+    ip: str | None
+    current: bool
+
+
+type Scope = Literal["read", "upload", "share", "admin"]
+
+
+class ApiKeyCreate(Body):
+    name: KeyName
+    scopes: Annotated[set[Scope], Field(min_length=1)]
+
+
+class ApiKeyOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    created_at: dt.datetime
+    last_used_at: dt.datetime | None
+
+
+class ApiKeyMade(ApiKeyOut):
+    """The only answer that ever holds the key."""
+
+    key: str
+
+
+class AdminUserOut(UserOut):
+    is_active: bool
+    is_admin: bool
+
+
+class AdminUserPatch(Body):
+    is_active: bool | None = None
+    is_admin: bool | None = None
 
 
 class TokenPair(BaseModel):

@@ -1,16 +1,27 @@
 """Who a photographer is, and what they may change about it."""
 
 import datetime as dt
+import secrets
 import uuid
 
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from safelight import clock
 from safelight.accounts import limits, queries
-from safelight.accounts.schemas import PasswordRequest, RegisterRequest, UserPatch, normal_email
+from safelight.accounts.schemas import (
+    AdminUserOut,
+    AdminUserPatch,
+    PasswordRequest,
+    RegisterRequest,
+    UserPatch,
+    normal_email,
+)
+from safelight.db.engine import transaction
 from safelight.db.failures import violated
-from safelight.errors import Conflict, Forbidden, Unauthorized
+from safelight.errors import Conflict, Forbidden, NotFound, Unauthorized
 from safelight.models import User
+from safelight.pages import Page, decode_cursor, encode_cursor
 from safelight.security.passwords import hash_password, verify_password
 
 
@@ -44,14 +55,6 @@ def authenticate(session: Session, name: str, password: str, ip: str | None, sec
             raise Unauthorized("This name and password do not match")
         if not queries.keep_password(session, user):  # it was changed while we compared
             raise Unauthorized("This name and password do not match")
-    return user
-
-
-def get_active(session: Session, user_id: uuid.UUID) -> User:
-    """The account behind a token. Raises Unauthorized when it is gone or was deactivated."""
-    user = queries.user_by_id(session, user_id)
-    if user is None:
-        raise Unauthorized("The access token is not valid or has run out")
     return user
 
 
@@ -101,3 +104,50 @@ def _flush(session: Session) -> None:
         if violated(error).startswith("uq_users_"):
             raise NameTaken from error
         raise
+
+
+def list_users(session: Session, limit: int, cursor: str | None) -> Page[AdminUserOut]:
+    """All accounts, newest first, for an administrator."""
+    after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
+    found = queries.users(session, limit + 1, after)
+    shown = found[:limit]
+    last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if len(found) > limit else None
+    return Page[AdminUserOut].of([AdminUserOut.model_validate(user) for user in shown], last)
+
+
+def administer(session: Session, admin: User, user_id: uuid.UUID, patch: AdminUserPatch, now: dt.datetime) -> User:
+    """Let an account in or keep it out; out means at its next request. Raises NotFound, Conflict."""
+    user = queries.user_to_change(session, user_id)
+    if user is None:
+        raise NotFound
+    if user.id == admin.id and (patch.is_active is False or patch.is_admin is False):
+        raise Conflict("Administrators cannot shut themselves out: ask another one")
+    for field, value in patch.model_dump(exclude_none=True).items():
+        setattr(user, field, value)
+    if not user.is_active:
+        queries.revoke_all(session, now, user_id=user.id)
+    session.flush()
+    return user
+
+
+def make_admin(session: Session, email: str, now: dt.datetime) -> str:
+    """An administrator of this address, made or promoted, with a new generated password, which is returned.
+
+    Raises ValueError when this is no address.
+    """
+    address = normal_email(email.strip())
+    password = f"Aa1-{secrets.token_urlsafe(18)}"
+    user = queries.user_by_name(session, address)
+    if user is None:
+        user = User(email=address, password_hash="")
+        session.add(user)
+    user.password_hash, user.is_admin, user.is_active = hash_password(password), True, True
+    session.flush()
+    queries.revoke_all(session, now, user_id=user.id)
+    return password
+
+
+def first_admin(email: str) -> str:
+    """`make_admin` in a transaction of its own, for those who operate the service. Raises ValueError."""
+    with transaction() as session:
+        return make_admin(session, email, clock.now())

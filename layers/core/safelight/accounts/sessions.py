@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from safelight.accounts import limits, queries, service
-from safelight.accounts.schemas import TokenPair
-from safelight.errors import Unauthorized
+from safelight.accounts.schemas import SessionOut, TokenPair
+from safelight.errors import NotFound, Unauthorized
 from safelight.models import RefreshToken, User
 from safelight.security import tokens
 
 # A client whose answer was lost asks again with the token it still has; within this time it gets the same successor.
 GRACE = dt.timedelta(seconds=10)
+SHOWN = 200
 
 
 class RefreshTokenReused(Unauthorized):
@@ -41,7 +42,7 @@ def start(session: Session, user: User, client: Client, secret: str, now: dt.dat
     """A new session."""
     family_id = uuid.uuid4()
     refresh = _issue(session, user.id, family_id, 0, client, secret, now)
-    return _pair(user.id, refresh, secret, now)
+    return _pair(user.id, family_id, refresh, secret, now)
 
 
 def refresh(session: Session, token: str | None, client: Client, secret: str, now: dt.datetime) -> TokenPair:
@@ -55,12 +56,12 @@ def refresh(session: Session, token: str | None, client: Client, secret: str, no
     successor = used.generation + 1
     if used.used_at is None:
         used.used_at = now
-        return _pair(
-            used.user_id, _issue(session, used.user_id, used.family_id, successor, client, secret, now), secret, now
-        )
+        issued_now = _issue(session, used.user_id, used.family_id, successor, client, secret, now)
+        return _pair(used.user_id, used.family_id, issued_now, secret, now)
     issued = queries.refresh_token(session, used.family_id, successor)
     if now - used.used_at <= GRACE and issued is not None and issued.used_at is None:
-        return _pair(used.user_id, tokens.make_refresh_token(used.family_id, successor, secret), secret, now)
+        again = tokens.make_refresh_token(used.family_id, successor, secret)
+        return _pair(used.user_id, used.family_id, again, secret, now)
     queries.revoke(session, now, family_id=used.family_id)
     raise RefreshTokenReused
 
@@ -72,10 +73,36 @@ def end(session: Session, token: str | None, now: dt.datetime) -> None:
         queries.revoke(session, now, family_id=found.family_id)
 
 
-def family_of(session: Session, token: str | None) -> uuid.UUID | None:
-    """Which session a refresh token belongs to."""
-    found = queries.lock_refresh_token(session, tokens.refresh_token_hash(token)) if token else None
-    return found.family_id if found else None
+def caller(session: Session, token: str, secret: str) -> tuple[User, uuid.UUID]:
+    """Whose access token this is, and of which session. Raises Unauthorized once either has ended."""
+    access = tokens.read_access_token(token, secret)
+    user = queries.user_in_session(session, access.user_id, access.session_id)
+    if user is None:
+        raise Unauthorized("The access token is not valid or has run out")
+    return user, access.session_id
+
+
+def list_live(session: Session, user_id: uuid.UUID, current: uuid.UUID | None, now: dt.datetime) -> list[SessionOut]:
+    """The sessions that have not ended, last used first, at most `SHOWN`."""
+    return [
+        SessionOut(
+            id=family,
+            created_at=begun,
+            last_used_at=used,
+            expires_at=ends,
+            user_agent=user_agent,
+            ip=ip,
+            current=family == current,
+        )
+        for family, begun, used, ends, user_agent, ip in queries.live_sessions(session, user_id, now, SHOWN)
+    ]
+
+
+def revoke(session: Session, user_id: uuid.UUID, session_id: uuid.UUID, now: dt.datetime) -> None:
+    """End one session at once. Raises NotFound when it is missing, somebody else's or ended already."""
+    if not queries.has_session(session, user_id, session_id):
+        raise NotFound
+    queries.revoke(session, now, family_id=session_id)
 
 
 def _issue(
@@ -103,9 +130,9 @@ def _issue(
     return token
 
 
-def _pair(user_id: uuid.UUID, refresh_token: str, secret: str, now: dt.datetime) -> TokenPair:
+def _pair(user_id: uuid.UUID, family_id: uuid.UUID, refresh_token: str, secret: str, now: dt.datetime) -> TokenPair:
     return TokenPair(
-        access_token=tokens.make_access_token(user_id, secret, now),
+        access_token=tokens.make_access_token(user_id, family_id, secret, now),
         refresh_token=refresh_token,
         expires_in=int(tokens.ACCESS_LIFETIME.total_seconds()),
     )

@@ -1,6 +1,6 @@
 """The tables, all in one room so that migrations see every one and relationships make no import cycles."""
 
-from safelight.models.account import RefreshToken, User
+from safelight.models.account import ApiKey, RefreshToken, User
 from safelight.models.analysis import Analysis
 from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
@@ -13,6 +13,7 @@ from safelight.models.throttle import Throttle
 
 __all__ = [
     "Analysis",
+    "ApiKey",
     "Archive",
     "ArchiveDownload",
     "ArchivePart",

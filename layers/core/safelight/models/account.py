@@ -4,8 +4,8 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import CITEXT, JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from safelight.models.base import Base, Created, Identified, Updated
@@ -43,3 +43,18 @@ class RefreshToken(Identified, Created, Base):
     revoked_at: Mapped[dt.datetime | None]
     user_agent: Mapped[str | None]
     ip: Mapped[str | None]
+
+
+class ApiKey(Identified, Created, Base):
+    """A program's way in. `prefix` is what its owner recognises it by; of the key itself only a hash is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_page", "user_id", text("created_at DESC"), text("id DESC")),)
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    prefix: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String))
+    last_used_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]

@@ -5,6 +5,7 @@ import datetime as dt
 import hashlib
 import hmac
 import uuid
+from typing import NamedTuple
 
 import jwt
 
@@ -22,25 +23,39 @@ def subkey(secret: str, purpose: str) -> bytes:
     return hmac.digest(secret.encode(), f"safelight/{purpose}/1".encode(), "sha256")
 
 
-def make_access_token(user_id: uuid.UUID, secret: str, now: dt.datetime) -> str:
-    """A signed token that says who calls, for 15 minutes."""
-    claims = {"sub": str(user_id), "aud": AUDIENCE, "iat": now, "exp": now + ACCESS_LIFETIME, "jti": uuid.uuid4().hex}
+class Access(NamedTuple):
+    """What an access token says: whose it is, and of which session."""
+
+    user_id: uuid.UUID
+    session_id: uuid.UUID
+
+
+def make_access_token(user_id: uuid.UUID, session_id: uuid.UUID, secret: str, now: dt.datetime) -> str:
+    """A signed token that says who calls, for 15 minutes and no longer than the session lasts."""
+    claims = {
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "aud": AUDIENCE,
+        "iat": now,
+        "exp": now + ACCESS_LIFETIME,
+        "jti": uuid.uuid4().hex,
+    }
     return jwt.encode(claims, subkey(secret, "access"), ALGORITHM, headers={"typ": ACCESS_TYPE})
 
 
-def read_access_token(token: str, secret: str) -> uuid.UUID:
-    """Whose token it is. Raises Unauthorized for anything but a fresh access token of ours."""
+def read_access_token(token: str, secret: str) -> Access:
+    """What a token says. Raises Unauthorized for anything but a fresh access token of ours."""
     try:
         decoded = jwt.decode_complete(
             token,
             subkey(secret, "access"),
             [ALGORITHM],
             audience=AUDIENCE,
-            options={"require": ["sub", "aud", "exp", "iat"]},
+            options={"require": ["sub", "sid", "aud", "exp", "iat"]},
         )
         if decoded["header"].get("typ") != ACCESS_TYPE:
             raise Unauthorized("This is not an access token")
-        return uuid.UUID(decoded["payload"]["sub"])
+        return Access(uuid.UUID(decoded["payload"]["sub"]), uuid.UUID(decoded["payload"]["sid"]))
     except (jwt.InvalidTokenError, ValueError, AttributeError) as error:
         raise Unauthorized("The access token is not valid or has run out") from error
 

@@ -3,14 +3,15 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from fastapi.security import OAuth2PasswordBearer
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.orm import Session
 
 from safelight import clock, storage
-from safelight.accounts import service as accounts
+from safelight.accounts import api_keys, sessions
 from safelight.accounts.sessions import Client
 from safelight.config import Settings, settings
 from safelight.db.engine import transaction
@@ -20,15 +21,16 @@ from safelight.models import Gallery, Photo, User
 from safelight.pages import DEFAULT_LIMIT, MAX_LIMIT
 from safelight.photos import service as photos
 from safelight.queue import Queue
-from safelight.security.tokens import read_access_token
 from safelight.shares import service as shares
 from safelight.shares.queries import Counted
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
+from safelight.web import policy
 from safelight.web.caller import address
 
 _bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
+_api_key = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
 def get_session() -> Iterator[Session]:
@@ -61,13 +63,40 @@ def get_client(request: Request) -> Client:
 CallingClient = Annotated[Client, Depends(get_client)]
 
 
-def get_user(session: DbSession, config: Config, token: Annotated[str | None, Depends(_bearer)]) -> User:
-    """The photographer who calls."""
-    if not token:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The photographer who calls, and in which session; None with an API key, which has none."""
+
+    user: User
+    session_id: uuid.UUID | None
+
+
+def get_caller(
+    request: Request,
+    session: DbSession,
+    config: Config,
+    token: Annotated[str | None, Depends(_bearer)],
+    key: Annotated[str | None, Depends(_api_key)],
+) -> Caller:
+    """Who calls, with an access token or an API key that may do this. Raises Unauthorized, KeyNotAllowed."""
+    if token:
+        caller = Caller(*sessions.caller(session, token, config.jwt_secret.get_secret_value()))
+    elif key:
+        user, scopes = api_keys.use(session, key)
+        policy.allow_key(request, scopes)
+        caller = Caller(user, None)
+    else:
         raise Unauthorized
-    user = accounts.get_active(session, read_access_token(token, config.jwt_secret.get_secret_value()))
-    note(user_id=user.id)
-    return user
+    note(user_id=caller.user.id)
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(get_caller)]
+
+
+def get_user(caller: CurrentCaller) -> User:
+    """The photographer who calls."""
+    return caller.user
 
 
 CurrentUser = Annotated[User, Depends(get_user)]

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from safelight.config import settings
-from safelight.errors import Unauthorized
 from safelight.telemetry import note
 
 
@@ -26,10 +25,10 @@ def get_own(request: Request, gallery_id: uuid.UUID) -> Own:
     from safelight.web import deps
 
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise Unauthorized
+    bearer = token.strip() if scheme.lower() == "bearer" else None
     with transaction() as session:
-        gallery = deps.get_gallery(session, deps.get_user(session, settings(), token.strip()), gallery_id)
+        caller = deps.get_caller(request, session, settings(), bearer, request.headers.get("x-api-key"))
+        gallery = deps.get_gallery(session, caller.user, gallery_id)
         note(gallery_id=gallery.id)
         return Own(gallery.id, gallery.title)
 

@@ -1,0 +1,69 @@
+"""API keys: a way in for programs, narrower than their owner. Shown once; a prefix and a hash are kept."""
+
+import datetime as dt
+import hashlib
+import secrets
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from safelight.accounts import queries
+from safelight.accounts.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyOut
+from safelight.errors import Conflict, NotFound, Unauthorized
+from safelight.models import ApiKey, User
+from safelight.pages import Page, decode_cursor, encode_cursor
+
+MARK = "sl_"  # so that scanners of leaked secrets, and people, know what it is
+MOST = 50
+# A write for every request would cost more than the answer is worth.
+USED_EVERY = dt.timedelta(minutes=1)
+
+
+class TooManyKeys(Conflict):
+    code = "too_many_keys"
+    title = f"An account has at most {MOST} API keys: revoke one first"
+
+
+def make(session: Session, user: User, request: ApiKeyCreate) -> ApiKeyMade:
+    """A new key; nobody can read it again. Raises TooManyKeys."""
+    queries.lock_user(session, user.id)
+    if queries.live_keys(session, user.id) >= MOST:
+        raise TooManyKeys
+    prefix = secrets.token_hex(4)
+    key = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
+    made = ApiKey(user_id=user.id, name=request.name, prefix=prefix, key_hash=_hash(key), scopes=sorted(request.scopes))
+    session.add(made)
+    session.flush()
+    session.refresh(made)
+    return ApiKeyMade(**ApiKeyOut.model_validate(made).model_dump(), key=key)
+
+
+def use(session: Session, key: str) -> tuple[User, Sequence[str]]:
+    """Whose key this is, and its scopes. Raises Unauthorized."""
+    found = queries.key_by_hash(session, _hash(key)) if key.startswith(MARK) else None
+    if found is None:
+        raise Unauthorized("The API key is not valid or was revoked")
+    user, used = found
+    queries.note_key_used(session, used.id, USED_EVERY)
+    return user, used.scopes
+
+
+def list_page(session: Session, user_id: uuid.UUID, limit: int, cursor: str | None) -> Page[ApiKeyOut]:
+    """The account's keys that were not revoked, newest first."""
+    after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
+    found = queries.keys(session, user_id, limit + 1, after)
+    shown = found[:limit]
+    last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if len(found) > limit else None
+    return Page[ApiKeyOut].of([ApiKeyOut.model_validate(one) for one in shown], last)
+
+
+def revoke(session: Session, user_id: uuid.UUID, key_id: uuid.UUID, now: dt.datetime) -> None:
+    """End a key at once. Raises NotFound when it is missing, somebody else's or revoked already."""
+    if not queries.revoke_key(session, user_id, key_id, now):
+        raise NotFound
+
+
+def _hash(key: str) -> bytes:
+    # 256 random bits need no slow hash (OWASP ASVS 5.0, 6.5.2).
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,108 @@
+"""The access-policy table: who may call which route. A route without a row is closed, and fails the build.
+
+| access  | who                                                                                     |
+|---------|-----------------------------------------------------------------------------------------|
+| open    | everybody                                                                               |
+| visitor | whoever has a live link, as far as `shares.visits.admit` allows                         |
+| read    | a signed-in photographer, or their key with the scope `read`                            |
+| upload  | the same with the scope `upload`: galleries, photos and what is computed from them      |
+| share   | the same with the scope `share`: links and what visitors did there                      |
+| session | a signed-in photographer and no key: a key changes no password and makes no other key   |
+| admin   | a signed-in administrator, or their key with the scope `admin`                          |
+
+Whose the thing is, is not asked here: the dependencies of `deps` answer 404 for what is somebody else's.
+"""
+
+from collections.abc import Collection
+from typing import Literal
+
+from fastapi import Request
+
+from safelight.errors import Forbidden
+
+type Access = Literal["open", "visitor", "read", "upload", "share", "session", "admin"]
+
+ROUTES: dict[str, Access] = {
+    "POST /auth/register": "open",
+    "POST /auth/login": "open",
+    "POST /auth/token": "open",
+    "POST /auth/refresh": "open",
+    "POST /auth/logout": "open",
+    "GET /auth/me": "read",
+    "PATCH /auth/me": "session",
+    "DELETE /auth/me": "session",
+    "POST /auth/password": "session",
+    "GET /auth/sessions": "session",
+    "DELETE /auth/sessions/{session_id}": "session",
+    "POST /auth/api-keys": "session",
+    "GET /auth/api-keys": "session",
+    "DELETE /auth/api-keys/{key_id}": "session",
+    "GET /galleries": "read",
+    "POST /galleries": "upload",
+    "GET /galleries/{gallery_id}": "read",
+    "PATCH /galleries/{gallery_id}": "upload",
+    "DELETE /galleries/{gallery_id}": "upload",
+    "GET /galleries/{gallery_id}/photos": "read",
+    "POST /galleries/{gallery_id}/photos": "upload",
+    "POST /galleries/{gallery_id}/photos/batch": "upload",
+    "GET /galleries/{gallery_id}/download": "read",
+    "GET /galleries/{gallery_id}/share-links": "share",
+    "POST /galleries/{gallery_id}/share-links": "share",
+    "GET /photos/{photo_id}": "read",
+    "PATCH /photos/{photo_id}": "upload",
+    "DELETE /photos/{photo_id}": "upload",
+    "POST /photos/{photo_id}/complete": "upload",
+    "GET /photos/{photo_id}/renditions/{name}": "read",
+    "GET /share-links/{share_id}": "share",
+    "PATCH /share-links/{share_id}": "share",
+    "DELETE /share-links/{share_id}": "share",
+    "GET /share-links/{share_id}/stats": "share",
+    "GET /share-links/{share_id}/selections": "share",
+    "GET /s/{share_id}": "visitor",
+    "HEAD /s/{share_id}": "visitor",
+    "POST /s/{share_id}/unlock": "visitor",
+    "GET /s/{share_id}/photos/{photo_id}": "visitor",
+    "GET /s/{share_id}/download/{photo_id}": "visitor",
+    "GET /s/{share_id}/favourites": "visitor",
+    "PUT /s/{share_id}/favourites/{photo_id}": "visitor",
+    "DELETE /s/{share_id}/favourites/{photo_id}": "visitor",
+    "POST /s/{share_id}/selection": "visitor",
+    "GET /s/{share_id}/download/all": "visitor",
+    "HEAD /s/{share_id}/download/all": "visitor",
+    "GET /s/{share_id}/download/all/manifest": "visitor",
+    "POST /analyses": "upload",
+    "GET /analyses": "read",
+    "GET /analyses/{analysis_id}": "read",
+    "DELETE /analyses/{analysis_id}": "upload",
+    "POST /analyses/{analysis_id}/complete": "upload",
+    "GET /health": "open",
+    "HEAD /health": "open",
+    "GET /healthz": "open",
+    "GET /metrics": "admin",
+    "GET /admin/users": "admin",
+    "PATCH /admin/users/{user_id}": "admin",
+    "GET /openapi.json": "open",
+    "GET /docs": "open",
+    "GET /docs/{asset}": "open",
+    "GET /assets/{asset}": "open",
+}
+
+
+class KeyNotAllowed(Forbidden):
+    code = "key_not_allowed"
+    title = "This API key may not do this"
+
+
+def row(request: Request) -> Access | None:
+    """What the route that answers this request asks of its caller."""
+    route = request.scope.get("route")
+    return ROUTES.get(f"{request.method} {getattr(route, 'path', '')}")
+
+
+def allow_key(request: Request, scopes: Collection[str]) -> None:
+    """Let a key with these scopes through. Raises KeyNotAllowed."""
+    asked = row(request)
+    if asked is None or asked == "session":
+        raise KeyNotAllowed("This cannot be done with an API key: sign in")
+    if asked not in scopes:
+        raise KeyNotAllowed(f"This API key lacks the scope “{asked}”")

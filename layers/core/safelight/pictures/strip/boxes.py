@@ -39,6 +39,7 @@ def strip(data: bytes) -> Iterator[Piece]:
     """The file, of the same length, with nothing in it but its pictures."""
     canvas = Canvas()
     top = list(walk(data, 0, len(data)))
+    media = [box for box in top if box.kind == b"mdat"]
     if (
         [box.kind for box in top].count(b"meta") != 1
         or top[0].kind != b"ftyp"
@@ -51,13 +52,13 @@ def strip(data: bytes) -> Iterator[Piece]:
         elif box.kind == b"mdat":
             canvas.keep(box.start, box.body)
         elif box.kind == b"meta":
-            _meta(canvas, data, box)
+            _meta(canvas, data, box, media)
         else:
             _free(canvas, data, box)
     yield from canvas.pieces(len(data))
 
 
-def _meta(canvas: Canvas, data: bytes, meta: Box) -> None:
+def _meta(canvas: Canvas, data: bytes, meta: Box, media: list[Box]) -> None:
     canvas.keep(meta.start, meta.body + 4)
     inside = {box.kind: box for box in walk(data, meta.body + 4, meta.stop)}
     for box in walk(data, meta.body + 4, meta.stop):
@@ -71,7 +72,7 @@ def _meta(canvas: Canvas, data: bytes, meta: Box) -> None:
             canvas.keep(box.start, box.body)
         elif box.kind != b"iloc":
             canvas.keep(box.start, box.stop)
-    _items(canvas, data, inside)
+    _items(canvas, data, inside, media)
 
 
 def walk(data: bytes, at: int, end: int) -> Iterator[Box]:
@@ -83,8 +84,8 @@ def walk(data: bytes, at: int, end: int) -> Iterator[Box]:
         body = at + 8
         if size == 1:
             (size,), body = struct.unpack_from(">Q", data, body), at + 16
-        stop = end if size == 0 else at + size
-        if not body <= stop <= end:
+        stop = at + size
+        if not body <= stop <= end:  # nor one that says "up to the end", which could swallow any other
             raise ValueError("a box that does not fit")
         yield Box(kind, at, body, stop)
         at = stop
@@ -110,12 +111,15 @@ def _properties(canvas: Canvas, data: bytes, iprp: Box) -> None:
                 canvas.keep(held.start, held.body if held.kind == b"free" else held.stop)
 
 
-def _items(canvas: Canvas, data: bytes, inside: dict[bytes, Box]) -> None:
+def _items(canvas: Canvas, data: bytes, inside: dict[bytes, Box], media: list[Box]) -> None:
     kinds = dict(_kinds(data, inside[b"iinf"]))
     iloc, idat = inside[b"iloc"], inside.get(b"idat")
     placed = locations(data, iloc.body, iloc.stop, idat.body if idat else 0)
     if {place.item for place in placed} - kinds.keys():
         raise ValueError("an item of no kind")
+    homes = [*media, *([idat] if idat else [])]
+    if not all(any(box.body <= e.start and e.stop <= box.stop for box in homes) for p in placed for e in p.extents):
+        raise ValueError("an item outside the media")
     table = bytearray(data[iloc.start : iloc.stop])
     for place in placed:
         if kinds[place.item] in _PICTURES:

@@ -14,6 +14,7 @@ _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _SOI, _EOI, _SOS, _COM, _TEM = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
 _DHT, _DAC, _DQT, _DNL, _DRI = 0xC4, 0xCC, 0xDB, 0xDC, 0xDD
 _FRAMES = {*range(0xC0, 0xD0)} - {_DHT, 0xC8, _DAC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _APPLICATION = range(0xE0, 0xF0)
 _EXIF = b"Exif\0\0"
 
@@ -30,12 +31,12 @@ class _Segment(NamedTuple):
 def strip(data: bytes) -> Iterator[Piece]:
     """Everything up to the first end of image, of application segments only what colours and orientation need."""
     jfif, told, kept = b"", set[essentials.Essentials](), list[Piece]()
-    seen = list[int]()
+    seen, scanned = list[int](), list[int]()
     for segment in _segments(data):
         marker, body, start, stop = segment
         if marker in _APPLICATION:
             if marker == 0xE0 and body[:5] == b"JFIF\0" and len(body) >= 14 and not jfif:
-                jfif = b"\xff\xe0\x00\x10" + body[:12] + b"\0\0"  # without the thumbnail
+                jfif = _jfif(body)
                 kept.append(jfif)
             elif marker == 0xE1 and body.startswith(_EXIF):
                 told.add(essentials.read(body))
@@ -44,11 +45,15 @@ def strip(data: bytes) -> Iterator[Piece]:
         elif marker != _COM:
             _check(marker, body)
             seen.append(marker)
+            scanned += body[1 : 1 + 2 * body[0] : 2] if marker == _SOS else b""
             kept.append((start, stop))
     if len(told) > 1:
         raise ValueError("two EXIF blocks that differ")
     if sum(marker in _FRAMES for marker in seen) != 1 or _SOS not in seen:
         raise ValueError("not one picture")
+    if not _PROGRESSIVE.intersection(seen) and len(set(scanned)) < len(scanned):
+        # The second time no decoder would look at it: anything could be there.
+        raise ValueError("a component in two scans")
     first = [kept.pop(0)] if kept[0] == jfif else []
     yield from (data[:2], *first, _exif(told), *kept, b"\xff\xd9")
 
@@ -74,6 +79,13 @@ def _segments(data: bytes) -> Iterator[_Segment]:
     raise ValueError("no end of image")
 
 
+def _jfif(body: bytes) -> bytes:
+    """The segment without its thumbnail; one that makes no sense only says that it was there."""
+    units, across, down = body[7], body[12], body[13]
+    sound = units <= 2 and len(body) == 14 + 3 * across * down
+    return b"\xff\xe0\x00\x10" + (body[:12] if sound else b"JFIF\0\1\1\0\0\1\0\1") + b"\0\0"
+
+
 def _application(segment: _Segment) -> Iterator[Piece]:
     marker, body, start, stop = segment
     if marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
@@ -94,14 +106,23 @@ def _check(marker: int, body: bytes) -> None:
     elif marker == _SOS:
         exact = len(body) == 4 + 2 * body[0]
     elif marker == _DHT:
-        exact = _tables(body, lambda at: 17 + sum(body[at + 1 : at + 17]))
+        exact = _tables(body, lambda at: _code(body[at + 1 : at + 17], body[at + 17 :]) + 17)
     elif marker == _DQT:
         exact = _tables(body, lambda at: 129 if body[at] >> 4 else 65)
     else:
-        sizes = {_DRI: {2}, _DNL: {2}, _DAC: set(range(2, 66, 2))}
-        exact = len(body) in sizes.get(marker, ())
+        # Of an arithmetic code, which class and table, then its value.
+        conditions = len(body) % 2 == 0 and all(table & 0xEC == 0 for table in body[::2])
+        exact = conditions if marker == _DAC else marker in (_DRI, _DNL) and len(body) == 2
     if not exact:
         raise ValueError(f"a segment {marker:02x} that is not understood")
+
+
+def _code(counts: bytes, symbols: bytes) -> int:
+    """How many symbols a Huffman code has, which must be one: T.81 C.2."""
+    number = sum(counts)
+    if sum(count << 15 - bits for bits, count in enumerate(counts)) > 1 << 16 or len(set(symbols[:number])) < number:
+        raise ValueError("not a Huffman code")
+    return number
 
 
 def _tables(body: bytes, size: Callable[[int], int]) -> bool:

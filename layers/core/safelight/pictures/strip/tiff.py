@@ -23,6 +23,7 @@ _BLOCKS = {34665, 34853, 40965}  # directories of EXIF, position, interoperabili
 _FEW = 32
 _MAX_NOTICE = 1000
 _MAX_ENTRIES = 2000
+_MAX_PAGES = 100
 
 
 class _Form(NamedTuple):
@@ -68,7 +69,8 @@ def strip(data: bytes) -> Iterator[Piece]:
         if _outside(entry, at, form, len(entries)):
             (canvas.keep if entry in kept else canvas.drop)(entry.start, entry.stop)
         if entry.tag in _BLOCKS:
-            _drop_block(canvas, data, form, entry)
+            _drop(canvas, data, form, entry.numbers(form, data)[0])
+    _drop_pages(canvas, data, form, _next(data, form, at, len(entries)))
     by_tag = {entry.tag: entry for entry in kept}
     if by_tag[_COMPRESSION].numbers(form, data)[0] == _OLD_JPEG:
         raise ValueError("pixels that are a file of their own")
@@ -125,14 +127,27 @@ def _keeps(entry: _Entry) -> bool:
     return entry.tag in (_PROFILE, _JPEG_TABLES) and entry.kind in (_BYTE, _UNDEFINED)
 
 
-def _drop_block(canvas: Canvas, data: bytes, form: _Form, pointer: _Entry) -> None:
-    """No pixel may lie in a directory that tells about people, nor in what it points to."""
-    [at] = pointer.numbers(form, data)
+def _drop(canvas: Canvas, data: bytes, form: _Form, at: int) -> int:
+    """No pixel may lie in this directory, nor in what it points to; the one that follows it, 0 for none."""
     entries = _directory(data, form, at)
     canvas.drop(at, at + struct.calcsize(form.order + form.counter) + len(entries) * form.entry)
     for entry in entries:
         if _outside(entry, at, form, len(entries)):
             canvas.drop(entry.start, entry.stop)
+    return _next(data, form, at, len(entries))
+
+
+def _drop_pages(canvas: Canvas, data: bytes, form: _Form, at: int) -> None:
+    for _ in range(_MAX_PAGES):
+        if not at:
+            return
+        at = _drop(canvas, data, form, at)
+    raise ValueError("too many pages")
+
+
+def _next(data: bytes, form: _Form, at: int, count: int) -> int:
+    end = at + struct.calcsize(form.order + form.counter) + count * form.entry
+    return int(struct.unpack_from(form.order + form.pointer, data, end)[0])
 
 
 def _pixels(data: bytes, form: _Form, tags: dict[int, _Entry]) -> Iterator[tuple[int, int]]:

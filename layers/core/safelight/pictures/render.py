@@ -11,6 +11,7 @@ from . import exif, heic, metrics, reasons
 from .decode import decode
 from .errors import UnreadablePicture
 from .facts import Facts, inspect
+from .strip import clean
 from .types import SIZES, Rendered, Rendition
 
 _QUALITY = 80
@@ -51,6 +52,7 @@ def _render(data: bytes, facts: Facts) -> Rendered:
         format=facts.format,
         renditions=tuple(_rendition(name, images[name]) for name in SIZES),
         metrics=metrics.measure(preview),
+        clean=clean(data, facts.format),
         sha256=hashlib.sha256(data).hexdigest(),
         crc32=zlib.crc32(data),
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from safelight.splice import Splice
+
 from .measures import Metrics
 
 # Long side in px, in the order in which they are made; `grayscale` is `preview` without its colours.
@@ -24,13 +26,22 @@ class Rendition:
 
 
 @dataclass(frozen=True, slots=True)
+class Clean:
+    """The original without what it tells about people, and the checks of that file (`sha256` in hex)."""
+
+    splice: Splice
+    crc32: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """Everything learned and made from one upload.
 
     `width` and `height` are px of the original as displayed (EXIF orientation applied); `thumbhash` is base64.
     `taken_at` is aware: with the camera's UTC offset when it recorded one, otherwise the camera's wall clock labelled
     UTC (then `camera` has no `utc_offset`). `sha256` (hex) and `crc32` are of the original bytes;
-    `metrics` are what `measures` describes.
+    `metrics` are what `measures` describes. `clean` is None where a file is laid out in a way that cannot be cleaned.
     """
 
     width: int
@@ -41,5 +52,6 @@ class Rendered:
     format: str
     renditions: tuple[Rendition, ...]
     metrics: Metrics
+    clean: Clean | None
     sha256: str
     crc32: int

@@ -4,6 +4,7 @@ The child handled hostile bytes and may have been taken over by them, so the ans
 object to be revived: no pickle, every field validated, everything bounded.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -11,9 +12,12 @@ import struct
 import zlib
 from datetime import UTC, datetime
 
+from safelight import splice
+
 from .facts import CONTENT_TYPES, MAX_SIDE
 from .measures import checked
-from .types import SIZES, Camera, Rendered, Rendition
+from .strip import checked_clean
+from .types import SIZES, Camera, Clean, Rendered, Rendition
 
 # What the product sends for a child: bytes of address space, seconds of processor time. With it come three descriptors:
 # the picture, the pipe for the answer, and the pipe for two records: the child's number, then its exit code.
@@ -46,15 +50,16 @@ def dump(answer: Rendered | str) -> bytes:
         "camera": answer.camera,
         "format": answer.format,
         "metrics": answer.metrics,
+        "clean": splice.dump(answer.clean.splice.pieces) if answer.clean else None,
         "renditions": [[r.name, r.width, r.height, len(r.data)] for r in answer.renditions],
     }
     return frame(head) + b"".join(r.data for r in answer.renditions)
 
 
-def load(raw: bytes, *, sha256: str, crc32: int) -> Rendered | str:
-    """The answer in `raw` (all that came through the pipe), or the reason it carries.
+def load(raw: bytes, data: bytes) -> Rendered | str:
+    """The answer in `raw` (all that came through the pipe) about the picture `data`, or the reason it carries.
 
-    The hashes of the original are the caller's own, not the child's.
+    The hashes of the original and of the clean file are computed here, not taken from the child.
 
     Raises `Garbled` for anything that `dump` would not have written.
     """
@@ -63,12 +68,12 @@ def load(raw: bytes, *, sha256: str, crc32: int) -> Rendered | str:
         head = json.loads(raw[5 : 5 + length])
         if set(head) == {"reason"}:
             return _line(head["reason"])
-        return _rendered(head, memoryview(raw)[5 + length :], sha256, crc32)
+        return _rendered(head, memoryview(raw)[5 + length :], data)
     except (struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise Garbled(str(error)) from error
 
 
-def _rendered(head: dict[str, object], body: memoryview, sha256: str, crc32: int) -> Rendered:
+def _rendered(head: dict[str, object], body: memoryview, data: bytes) -> Rendered:
     taken = head["taken_at"]
     table = head["renditions"]
     if not isinstance(table, list) or [row[0] for row in table] != list(SIZES):
@@ -84,9 +89,14 @@ def _rendered(head: dict[str, object], body: memoryview, sha256: str, crc32: int
         format=str(head["format"]),
         renditions=_renditions(table, body),
         metrics=checked(head["metrics"]),
-        sha256=sha256,
-        crc32=crc32,
+        clean=_clean(head["clean"], data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        crc32=zlib.crc32(data),
     )
+
+
+def _clean(value: object, data: bytes) -> Clean | None:
+    return None if value is None else checked_clean(splice.load(len(data), value), data)
 
 
 def _renditions(table: list[list[object]], body: memoryview) -> tuple[Rendition, ...]:

@@ -6,11 +6,14 @@ Not kept: position, serial numbers, names of owner and artist, maker notes, XMP,
 data, and whatever follows the picture (previews, films, trailers of other programs).
 """
 
+import hashlib
 import struct
+import zlib
 from collections.abc import Callable, Iterable
 
 from safelight.splice import Piece, Splice, splice
 
+from ..types import Clean
 from . import boxes, jpeg, png, tiff, webp
 
 STRIPPERS: dict[str, Callable[[bytes], Iterable[Piece]]] = {
@@ -37,3 +40,17 @@ def strip(data: bytes, kind: str) -> Splice:
     except (ValueError, KeyError, IndexError, OverflowError, struct.error) as error:
         raise CannotStrip(str(error)) from error
     return Splice(len(data), ((0, len(data)),)) if made.applied(data) == data else made
+
+
+def clean(data: bytes, kind: str) -> Clean | None:
+    """The clean file of a picture, or None where it cannot be made."""
+    try:
+        return checked_clean(strip(data, kind), data)
+    except CannotStrip:
+        return None
+
+
+def checked_clean(made: Splice, data: bytes) -> Clean:
+    """A splice list of `data` with the checks of the file it makes."""
+    whole = made.applied(data)
+    return Clean(made, zlib.crc32(whole), hashlib.sha256(whole).hexdigest())

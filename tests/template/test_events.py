@@ -24,12 +24,12 @@ from safelight import clock, storage
 from safelight.archives import build
 from safelight.archives.manifest import archive_key
 from safelight.archives.plan import Entry, plan
-from safelight.config import MIB
+from safelight.config import MIB, settings
 from safelight.db.engine import transaction
 from safelight.errors import StorageUnavailable
 from safelight.jobs import queries as job_queries
 from safelight.jobs.records import handle_batch
-from safelight.models import Gallery, Photo, User
+from safelight.models import Gallery, Photo, ShareLink, User
 from safelight.photos import upload, worker
 from safelight.photos.schemas import PhotoCreate
 from safelight.queue import Queue
@@ -45,6 +45,7 @@ RECORDED = {
     "api_health": "Api",
     "api_register": "Api",
     "api_view": "Api",
+    "api_pick": "Api",
     "photo_uploaded": "SQS",
     "photo_woken": "SQS",
     "archive_part": "SQS",
@@ -143,6 +144,33 @@ def test_an_unknown_link_is_missing() -> None:
     answer = invoke("visits", recorded("api_view"))
     assert answer["statusCode"] == 404
     assert body(answer)["code"] == "not_found"
+
+
+def test_a_favourite_from_a_browser_brings_a_cookie_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = recorded("api_pick")
+    monkeypatch.setenv("BASE_URL", f"{event['headers']['Origin']}/dev")
+    settings.cache_clear()
+    with transaction() as session:
+        owner = User(email="anna@example.com", password_hash="none")
+        session.add(owner)
+        session.flush()
+        gallery = Gallery(owner_id=owner.id)
+        session.add(gallery)
+        session.flush()
+        ids = {name: uuid.UUID(value) for name, value in event["pathParameters"].items()}
+        photo = Photo(id=ids["photo_id"], gallery_id=gallery.id, filename="a.jpg", content_type="image/jpeg",
+                      file_size=1, s3_key="none", status="ready", position=1)  # fmt: skip
+        session.add_all([photo, ShareLink(id=ids["share_id"], gallery_id=gallery.id)])
+    answer = invoke("visits", event)
+    assert (answer["statusCode"], body(answer)) == (200, {"count": 1, "limit": None})
+    [cookie] = (
+        answer["multiValueHeaders"]["set-cookie"] if answer["multiValueHeaders"] else [answer["headers"]["set-cookie"]]
+    )
+    assert {"HttpOnly", "Path=/dev/s/", "SameSite=lax", "Secure"} <= set(cookie.split("; "))
+    event["headers"]["Cookie"] = cookie.split(";")[0]
+    event["multiValueHeaders"]["Cookie"] = [cookie.split(";")[0]]
+    again = invoke("visits", event)
+    assert (body(again), "set-cookie" in str(again)) == ({"count": 1, "limit": None}, False)
 
 
 @pytest.fixture(scope="module")

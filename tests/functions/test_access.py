@@ -167,7 +167,7 @@ def test_a_visitors_route_on_every_kind_of_link(route: str, world: World) -> Non
         return f"grant_{uuid.UUID(share).hex}={answer.cookies[f'grant_{uuid.UUID(share).hex}']}"
 
     through, turned_away = ask(opened), (204 if path.endswith("/unlock") else 401)
-    assert through < 400
+    assert through < 400 or (through == 409 and path.endswith("/selection"))  # nothing was picked
     mine, foreign = grant(locked, LINK_PASSWORD), grant(other, "other")
     stolen = f"grant_{uuid.UUID(locked).hex}={foreign.partition('=')[2]}"
     assert ask(locked) == turned_away

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import subprocess
-import threading
 import time
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -256,65 +252,6 @@ def test_a_damaged_photo_is_told_to_the_photographer_by_name(shared_api: str) ->
     told = shared.anna.call("GET", f"/galleries/{shared.gallery}").json()
     assert (told["ready_count"], told["damaged_count"]) == (2, 1)
     assert shared.anna.call("GET", "/galleries").json()["items"][0]["damaged_count"] == 1
-
-
-TOOLS = {
-    "aria2c": ["aria2c", "-x4", "-s4", "-k1M", "--quiet", "--allow-overwrite=true", "--dir={dir}", "--out=all.zip"],
-    "curl": ["curl", "--silent", "--show-error", "--fail", "--continue-at", "-", "--output", "{dir}/all.zip"],
-    "wget": ["wget", "--quiet", "--continue", "--output-document={dir}/all.zip"],
-}
-
-
-@pytest.mark.parametrize("tool", [tool for tool in TOOLS if shutil.which(tool)])
-def test_download_managers_resume_and_are_one_download(shared: Shared, tool: str, tmp_path: Path) -> None:
-    share = shared.link(max_downloads=1)
-    url = f"{running[0].url}/s/{share}/download/all"
-    command = [part.replace("{dir}", str(tmp_path)) for part in TOOLS[tool]]
-    if tool != "aria2c":
-        # The first half of an earlier attempt by the same program.
-        first = ["curl", "--silent", "--range", "0-2999999", "--output", str(tmp_path / "all.zip")]
-        subprocess.run([*first, "--user-agent", agent(tool), url], check=True, timeout=60)
-    subprocess.run([*command, url], check=True, timeout=60)
-    whole = shared.anna.call("GET", f"/galleries/{shared.gallery}/download").content
-    assert (tmp_path / "all.zip").read_bytes() == whole
-    assert shared.zips(share) == 1
-
-
-def agent(tool: str) -> str:
-    """What the tool calls itself, so that both attempts are of one visitor."""
-    seen: list[str] = []
-    with _listening(seen) as url:
-        subprocess.run([*TOOLS[tool][:1], url, *(["-O", "/dev/null"] if tool == "wget" else [])],
-                       check=False, timeout=30, capture_output=True)  # fmt: skip
-    return seen[0]
-
-
-def _listening(seen: list[str]) -> Any:
-    import contextlib
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-
-    class Ear(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append(self.headers["User-Agent"])
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    @contextlib.contextmanager
-    def serve() -> Any:
-        with HTTPServer(("127.0.0.1", 0), Ear) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}/"
-            finally:
-                server.shutdown()
-                thread.join()
-
-    return serve()
 
 
 def test_a_built_archive_is_counted_once_however_it_is_fetched(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:

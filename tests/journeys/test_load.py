@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,15 +19,16 @@ import pytest
 from functions.process_photo.app import handler
 from tests import api as front
 from tests.api import Photographer, client, post_form, sqs_event
+from tests.core.archives.readers import installed
 from tests.journeys.worksite import sql
 
 if TYPE_CHECKING:
     from safelight.config import Settings
 
 PHOTOS, CLIENTS = 50, 8
-# What this machine has; its own Python at least.
 CHECKERS = [
-    *(tool for tool in (["unzip", "-tq"], ["7z", "t", "-bd"]) if shutil.which(tool[0])),
+    ["unzip", "-tq"],
+    ["7z", "t", "-bd"],
     [sys.executable, "-c", "import sys, zipfile; sys.exit(zipfile.ZipFile(sys.argv[1]).testzip())"],
 ]
 
@@ -164,8 +164,9 @@ def test_eight_visitors_at_once_get_the_same_file(loaded: Loaded, whole: bytes) 
 
 def run(*command: str | Path) -> str:
     """Run a program that has to be there and to end well; what it printed."""
-    program = shutil.which(command[0])
-    assert program is not None, f"{command[0]} is not installed"
-    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, timeout=60, check=False)
+    program, *arguments = command
+    done = subprocess.run(
+        [installed(str(program)), *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -62,12 +62,12 @@ def python_accepts(path: Path, members: Iterable[str] | None = None) -> list[str
 
 def unzip_accepts(path: Path, *members: str) -> None:
     """`unzip -t`, of some members or all."""
-    _run("unzip", "-tqq", str(path), *members)
+    run("unzip", "-tqq", str(path), *members)
 
 
 def seven_zip_accepts(path: Path, *members: str) -> str:
     """`7z t`, of some members or all; what it says."""
-    return _run("7z", "t", "-bd", str(path), *members)
+    return run("7z", "t", "-bd", str(path), *members)
 
 
 def all_refuse(path: Path) -> None:
@@ -86,7 +86,9 @@ def installed(tool: str) -> str:
     return path
 
 
-def _run(*command: str) -> str:
+def run(tool: str, *arguments: str) -> str:
+    """Run a program that has to end well; what it said."""
+    command = [installed(tool), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout

@@ -407,7 +407,7 @@ def test_tls(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = [
-        "openssl",
+        readers.installed("openssl"),
         "req",
         "-x509",
         "-newkey",

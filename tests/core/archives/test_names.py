@@ -147,7 +147,7 @@ def test_hostile_names_are_extracted_by_three_tools(tmp_path: Path) -> None:
     for tool, command in {"unzip": ["unzip", "-q", str(path), "-d"], "seven": ["7z", "x", "-bd", str(path)]}.items():
         target = tmp_path / tool
         target.mkdir()
-        readers._run(*command, *([str(target)] if tool == "unzip" else [f"-o{target}"]))
+        readers.run(*command, *([str(target)] if tool == "unzip" else [f"-o{target}"]))
     for tool in ("python", "unzip", "seven"):
         found = {file.name: file.read_bytes() for file in (tmp_path / tool).iterdir()}
         assert found == {name: name.encode() for name in names}, tool

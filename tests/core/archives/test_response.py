@@ -181,7 +181,7 @@ def test_curl_resumes_where_it_was_cut(service: Service, tmp_path: Path) -> None
                 if out.tell() == cut:
                     break
     assert path.stat().st_size == cuts[-1]
-    subprocess.run(["curl", "-sS", "-f", "-C", "-", "-o", path, service.url], check=True)
+    subprocess.run([readers.installed("curl"), "-sS", "-f", "-C", "-", "-o", path, service.url], check=True)
     assert path.read_bytes() == service.whole
 
 
@@ -222,7 +222,7 @@ def test_a_connection_is_kept_for_the_next_part(service: Service) -> None:
 def test_a_missing_photo_breaks_the_connection_and_is_named(service: Service, victim: int, tmp_path: Path) -> None:
     del service.store.objects[PHOTOS[victim].key]
     path = tmp_path / "a.zip"
-    done = subprocess.run(["curl", "-sS", "-o", path, service.url], check=False, capture_output=True)
+    done = subprocess.run([readers.installed("curl"), "-sS", "-o", path, service.url], check=False, capture_output=True)
     assert done.returncode == 18  # "only part of the file was transferred"
     assert victim * SIZE < path.stat().st_size < service.plan.size
     with pytest.raises(zipfile.BadZipFile):

@@ -111,7 +111,10 @@ function visible() {
 }
 
 async function filter() {
-  while (favourites.filtering() && gallery.next_cursor) await load(gallery.next_cursor);
+  for (let cursor = null; favourites.filtering() && gallery.next_cursor && gallery.next_cursor !== cursor; ) {
+    cursor = gallery.next_cursor; // the same once more: that page could not be had
+    await load(cursor);
+  }
   [...at(".grid").children].forEach((item, index) => {
     item.hidden = favourites.filtering() && !favourites.isPicked(photos[index]);
   });

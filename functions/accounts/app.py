@@ -22,6 +22,8 @@ from safelight.accounts.schemas import (
     UserOut,
     UserPatch,
 )
+from safelight.erasures import service as erasures
+from safelight.erasures.schemas import ErasureOut
 from safelight.models import User
 from safelight.pages import Page
 from safelight.web import cookies
@@ -121,8 +123,8 @@ def update_me(patch: UserPatch, user: CurrentUser, session: DbSession) -> User:
 
 @app.delete("/auth/me", status_code=204)
 def delete_me(response: Response, user: CurrentUser, session: DbSession, config: Config, now: Now) -> None:
-    """Close the account and erase everything in it."""
-    service.delete(session, user, now)
+    """Close the account and erase everything in it; `Location` is the report of it."""
+    response.headers["Location"] = f"{config.base_path}/erasures/{service.delete(session, user, now)}"
     cookies.clear_refresh(response, config)
 
 
@@ -162,6 +164,12 @@ def list_api_keys(user: CurrentUser, session: DbSession, limit: Limit = PAGE, cu
 def revoke_api_key(key_id: uuid.UUID, user: CurrentUser, session: DbSession, now: Now) -> None:
     """End an API key at once."""
     api_keys.revoke(session, user.id, key_id, now)
+
+
+@app.get("/erasures/{erasure_id}")
+def get_erasure(erasure_id: uuid.UUID, session: DbSession) -> ErasureOut:
+    """How far a deletion is; only whoever deleted was told the address, and it names nobody."""
+    return erasures.show(session, erasure_id)
 
 
 @app.get("/admin/users")

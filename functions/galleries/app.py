@@ -44,9 +44,9 @@ def update_gallery(patch: GalleryPatch, gallery: OwnGallery, session: DbSession)
 
 
 @app.delete("/galleries/{gallery_id}", status_code=204)
-def delete_gallery(gallery: OwnGallery, session: DbSession, now: Now) -> None:
-    """Delete a gallery with its photos and links."""
-    service.delete(session, gallery, now)
+def delete_gallery(gallery: OwnGallery, response: Response, session: DbSession, config: Config, now: Now) -> None:
+    """Delete a gallery with its photos and links; `Location` is the report of it."""
+    response.headers["Location"] = f"{config.base_path}/erasures/{service.delete(session, gallery, now)}"
 
 
 @app.post("/galleries/{gallery_id}/share-links", status_code=201)

@@ -18,7 +18,7 @@ from tests import product
 
 TABLES = {
     "users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs",
-    "analyses", "archives", "archive_parts", "archive_downloads", "reprocessings", "selections", "selection_photos", "throttles", "api_keys",
+    "analyses", "archives", "clean_originals", "archive_parts", "clean_originals", "archive_downloads", "reprocessings", "selections", "selection_photos", "throttles", "api_keys", "erasures",
 }  # fmt: skip
 
 

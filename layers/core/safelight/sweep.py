@@ -18,6 +18,7 @@ from safelight.archives.manifest import archive_key, manifest_key
 from safelight.clock import now
 from safelight.config import settings
 from safelight.db.engine import transaction
+from safelight.erasures import queries as erasure_queries
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
 from safelight.photos import keys, queries, upload
@@ -34,6 +35,7 @@ PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
 PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
 # A visitor's hash is of one day, so nothing older is carried on.
+REPORTS_KEPT = dt.timedelta(days=90)
 DOWNLOADS_KEPT = dt.timedelta(days=1)
 EMPTY_SELECTIONS_KEPT = dt.timedelta(days=30)
 
@@ -56,6 +58,7 @@ class Swept:
     requeued: int = 0
     woken: int = 0
     erased: int = 0
+    erasures: int = 0
     rolled_up: int = 0
     leftovers: int = 0
     archives: int = 0
@@ -71,11 +74,11 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _uploads,
         _stuck,
         _wake,
+        _archives,  # before the photos that tell which archives hold what is to go
         _erase,
         _roll_up,
         _selections,
         _leftovers,
-        _archives,
         _analyses,
     ]
     errors = []
@@ -133,6 +136,8 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
         store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
         queries.erase(session, [photo.id for photo in photos])
         queries.erase_empty_galleries(session)
+        swept.erasures = erasure_queries.finish(session)
+        erasure_queries.forget(session, REPORTS_KEPT)
         swept.erased = len(photos)
 
 

@@ -19,6 +19,7 @@ from safelight.accounts.schemas import (
 )
 from safelight.db.engine import transaction
 from safelight.db.failures import violated
+from safelight.erasures import service as erasures
 from safelight.errors import Conflict, Forbidden, NotFound, Unauthorized
 from safelight.models import User
 from safelight.pages import Page, decode_cursor, encode_cursor
@@ -81,12 +82,14 @@ def change_password(
     queries.revoke_all(session, now, user_id=user.id, keep=keep_family)
 
 
-def delete(session: Session, user: User, now: dt.datetime) -> None:
-    """Close the account: at once for everybody, in the bucket with the next sweeps."""
+def delete(session: Session, user: User, now: dt.datetime) -> uuid.UUID:
+    """Close the account: at once for everybody, in the bucket with the next sweeps. The id of the report."""
+    report = erasures.begin(session, "account", user.id)
     queries.soft_delete_galleries(session, now, user.id)
     queries.revoke_all(session, now, user_id=user.id)
     user.email, user.username = f"{user.id}@deleted.invalid", None
     user.password_hash, user.is_active, user.deleted_at = "deleted", False, now
+    return report
 
 
 def _stored(name: str) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from safelight.models import Archive, ArchivePart, Gallery
+from safelight.models import Archive, ArchivePart, Gallery, Photo
 
 
 def get(session: Session, digest: str, *, lock: bool = False) -> Archive | None:
@@ -45,6 +45,11 @@ def parts(session: Session, archive: Archive) -> list[tuple[int, str]]:
     return [(number, etag) for number, etag in rows]
 
 
+def has_part(session: Session, archive: Archive, number: int) -> bool:
+    """Whether a part is there."""
+    return session.get(ArchivePart, (archive.digest, archive.upload_id, number)) is not None
+
+
 def part_count(session: Session, archive: Archive) -> int:
     """How many parts are there."""
     counted = select(func.count()).where(
@@ -54,12 +59,15 @@ def part_count(session: Session, archive: Archive) -> int:
 
 
 def stale(session: Session, unused_for: dt.timedelta, limit: int) -> list[Archive]:
-    """Archives nobody asked for lately, and those of deleted galleries."""
+    """Archives nobody asked for lately, those of deleted galleries, and those older than the deletion of a photo."""
+    outdated = select(Photo.id).where(Photo.gallery_id == Archive.gallery_id, Photo.deleted_at > Archive.created_at)
     return list(
         session.scalars(
             select(Archive)
             .join(Gallery, Gallery.id == Archive.gallery_id)
-            .where((Archive.used_at < func.now() - unused_for) | Gallery.deleted_at.is_not(None))
+            .where(
+                (Archive.used_at < func.now() - unused_for) | Gallery.deleted_at.is_not(None) | outdated.exists()
+            )
             .limit(limit)
             .with_for_update(of=Archive, skip_locked=True)
         )

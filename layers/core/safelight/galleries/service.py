@@ -5,6 +5,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
+from safelight.erasures import service as erasures
 from safelight.errors import Invalid, NotFound
 from safelight.galleries import queries
 from safelight.galleries.schemas import GalleryCreate, GalleryOut, GalleryPatch
@@ -59,10 +60,12 @@ def update(session: Session, gallery: Gallery, patch: GalleryPatch) -> GalleryOu
     return show(session, gallery)
 
 
-def delete(session: Session, gallery: Gallery, now: dt.datetime) -> None:
-    """Gone at once for everybody; rows and objects follow with the next sweeps."""
+def delete(session: Session, gallery: Gallery, now: dt.datetime) -> uuid.UUID:
+    """Gone at once for everybody; rows and objects follow with the next sweeps. The id of the report."""
+    report = erasures.begin(session, "gallery", gallery.id)
     queries.soft_delete_photos(session, now, gallery.id)
     gallery.deleted_at = now
+    return report
 
 
 def _out(gallery: Gallery, counts: tuple[int, int, int]) -> GalleryOut:

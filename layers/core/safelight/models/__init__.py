@@ -4,7 +4,8 @@ from safelight.models.account import ApiKey, RefreshToken, User
 from safelight.models.analysis import Analysis
 from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
-from safelight.models.gallery import Gallery, Photo, Rendition
+from safelight.models.erasure import Erasure
+from safelight.models.gallery import CleanOriginal, Gallery, Photo, Rendition
 from safelight.models.job import Job
 from safelight.models.reprocessing import Reprocessing
 from safelight.models.selection import Selection, SelectionPhoto
@@ -18,6 +19,8 @@ __all__ = [
     "ArchiveDownload",
     "ArchivePart",
     "Base",
+    "CleanOriginal",
+    "Erasure",
     "Gallery",
     "Job",
     "Photo",

@@ -7,8 +7,10 @@ from sqlalchemy import case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from safelight.models import Analysis, Gallery, Photo, Rendition, User
+from safelight import splice
+from safelight.models import Analysis, Archive, CleanOriginal, Gallery, Photo, Rendition, User
 from safelight.pictures.measures import Metrics
+from safelight.pictures.types import Clean
 
 
 def owned(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID, *, lock: bool = False) -> Photo | None:
@@ -102,6 +104,16 @@ def replace_renditions(session: Session, photo_id: uuid.UUID, renditions: list[R
     session.add_all(renditions)
 
 
+def replace_clean(session: Session, photo_id: uuid.UUID, clean: Clean | None) -> None:
+    """How the photo's clean file is cut out of its original; None where it cannot be."""
+    session.execute(delete(CleanOriginal).where(CleanOriginal.photo_id == photo_id))
+    if clean is not None:
+        made = clean.splice
+        row = CleanOriginal(photo_id=photo_id, file_size=made.size, crc32=clean.crc32, sha256=clean.sha256)
+        row.pieces = splice.dump(made.pieces)
+        session.add(row)
+
+
 def keep_metrics(session: Session, photo: Photo, metrics: Metrics) -> None:
     """Write what was measured into the photo's analysis; what else is known there stays."""
     owner = select(Gallery.owner_id).where(Gallery.id == photo.gallery_id).scalar_subquery()
@@ -130,10 +142,15 @@ def erase(session: Session, photo_ids: list[uuid.UUID]) -> None:
 
 
 def erase_empty_galleries(session: Session) -> None:
-    """Forget deleted galleries without photos, then closed accounts without galleries."""
+    """Forget deleted galleries without photos and archives, then closed accounts without galleries."""
     session.execute(
         delete(Gallery)
-        .where(Gallery.deleted_at.is_not(None), ~select(Photo.id).where(Photo.gallery_id == Gallery.id).exists())
+        .where(
+            Gallery.deleted_at.is_not(None),
+            ~select(Photo.id).where(Photo.gallery_id == Gallery.id).exists(),
+            # An archive's row goes when its object has gone: with the gallery it would leave the object behind.
+            ~select(Archive.digest).where(Archive.gallery_id == Gallery.id).exists(),
+        )
         .execution_options(synchronize_session=False)
     )
     session.execute(

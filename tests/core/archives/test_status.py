@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import uuid
+import zipfile
 from typing import Any
 
 import httpx2 as httpx
@@ -156,3 +158,24 @@ def test_the_photographer_waits_for_her_own(large: Large) -> None:
     assert large.anna.call("HEAD", f"{path}?size=web").headers["content-type"] == "application/zip"
     # The same archive as the link's, so nobody waits for it twice.
     assert large.status().json()["status"] == "ready"
+
+
+def test_a_selection_is_put_together_by_itself(large: Large) -> None:
+    assert large.visitor.put(f"/s/{large.share}/favourites/{large.photos[1]}").status_code == 200
+    mine = f"{large.path}?selection=mine"
+    begun = large.visitor.get(mine)
+    assert begun.status_code == 202
+    assert begun.headers["location"] == f"{large.path}/status?selection=mine"
+    assert large.status().json()["status"] == "absent"  # the whole gallery is another archive
+    assert client().get(begun.headers["location"]).json()["code"] == "nothing_to_download"
+    for job_id in due():
+        worker.build_part(job_id)
+    assert large.visitor.get(begun.headers["location"]).json()["status"] == "ready"
+    built = httpx.get(large.visitor.get(mine).headers["location"], verify=False)
+    with zipfile.ZipFile(io.BytesIO(built.content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["1.jpg", "SHA256SUMS.txt"]
+    assert "Anna & Ben favourites.zip" in built.headers["content-disposition"]
+    # What is picked later is another archive; the one that was built is not handed out for it.
+    large.visitor.put(f"/s/{large.share}/favourites/{large.photos[0]}")
+    assert large.visitor.get(f"{large.path}/status?selection=mine").json()["status"] == "absent"

@@ -1,5 +1,6 @@
 """Readers that know nothing of our writer: Python's zipfile, Info-ZIP's unzip, 7-Zip; and a naive writer."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -89,7 +90,9 @@ def installed(tool: str) -> str:
 def run(tool: str, *arguments: str) -> str:
     """Run a program that has to end well; what it said."""
     command = [installed(tool), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Without a UTF-8 locale unzip writes "#U0436" for a Cyrillic letter.
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
 

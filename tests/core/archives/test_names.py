@@ -1,5 +1,7 @@
 """Names that any system extracts, whatever people called their photos."""
 
+import hashlib
+import subprocess
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from safelight.archives.names import MAX_BYTES, safe_name, safe_names
 from safelight.archives.plan import plan
+from safelight.archives.receipt import RECEIPT, receipt
 from tests.core.archives import readers
 
 DEVICES = ["con", "prn", "aux", "nul", "conin$", "conout$"]
@@ -131,26 +134,63 @@ def test_the_extension_survives(stem: str, extension: str) -> None:
     assert safe_name(f"{stem}.{extension}").endswith(f".{extension}")
 
 
+HOSTILE = [
+    "снег и лёд.jpg", "СНЕГ И ЛЁД.JPG", "Снег и лёд.jpg", "日本の写真.jpg", "صورة.jpg", "🎞️ film.jpg",
+    "👩\u200d🚀.jpg", "👩🚀.jpg", "..", ".", "../../escape.jpg", "..\\..\\escape.jpg", "a/../../escape.jpg",
+    "..jpg", "....jpg", "a/b/c.jpg", "a\\b\\c.jpg", "/etc/passwd", "//server/share/x.jpg",
+    "\\\\server\\share\\x.jpg", "C:\\x", "C:\\x.jpg", "c:x.jpg", "~/x.jpg", "~root.jpg", "CON", "con", "nul.jpg",
+    "NUL.tar.gz", "aux .jpg", "COM1.jpg", "LPT¹.jpg", "PRN.", "a:b", "a:b.jpg", "a.jpg:stream", "trailing.",
+    "trailing ", "trailing. . ", " leading.jpg", "trailing", "a.jpg.", "a.jpg ", "a.jpg", "A.JPG", "a.jpg",
+    "a (2).jpg", "x" * 300 + ".jpg", "x" * 299 + "y.jpg", "X" * 300 + ".jpg", "x" * 300, "ж" * 300 + ".jpg",
+    "ж" * 299 + "ц.jpg", "🎞" * 300 + ".jpg", "e\u0301te\u0301.jpg", "\u00e9t\u00e9.jpg", "\u00c9T\u00c9.jpg",
+    "e\u0301" * 200 + ".jpg", "é" * 200 + ".jpg", "и\u0306.jpg", "й.jpg", "straße.jpg", "STRASSE.jpg",
+    "\ufb01ne.jpg", "fine.jpg", "\u212b.jpg", "\u00e5.jpg", "A\u030a.jpg", "İ.jpg", "i.jpg", "\u0131.jpg", "I.jpg",
+    "-rf.jpg", "--help", "-", ".hidden", ".jpg", "", " ", "a\nb.jpg", "a\rb.jpg", "a\x00b.jpg", "a\x1b[31mb.jpg",
+    "\u202egpj.exe", "*?.jpg", "%s%n.jpg", "$HOME.jpg", "`id`.jpg", "a'b\".jpg", "<b>|x.jpg", "IMG;1", "IMG;2",
+    "SHA256SUMS.txt", "sha256sums.TXT", "Thumbs.db", "desktop.ini", "a\ud800.jpg", "\ufeffbom.jpg",
+    "\uff0fslash.jpg", "\u2215.jpg", "@list.jpg", "#U0441.jpg", "!.jpg",
+]  # fmt: skip
+
+
 def test_hostile_names_are_extracted_by_three_tools(tmp_path: Path) -> None:
-    raw = [
-        "../../escape.jpg", "/abs.jpg", "C:\\x.jpg", "con", "NUL.jpg", "снег.jpg", "СНЕГ.jpg", "🎞️ film.jpg",
-        "x" * 300 + ".jpg",
-        "x" * 299 + "y.jpg", "e\u0301.jpg", "é.jpg", "-n.jpg", ".hidden", "a\nb.jpg", "\u202egpj.exe",
-        "trailing. ", "*?.jpg", "%s%n.jpg",
-    ]  # fmt: skip
-    names = safe_names(raw)
-    entries = [readers.photo(name, name.encode()) for name in names]
+    """The same files in all three, every byte right, nothing lost, nothing anywhere else."""
+    names = safe_names(HOSTILE, reserved=[RECEIPT])
+    contents = {name: f"{number} {name}".encode() for number, name in enumerate(names)}
+    photos = [
+        readers.photo(name, data)._replace(sha256=hashlib.sha256(data).hexdigest()) for name, data in contents.items()
+    ]
+    sums = receipt(photos)
     path = tmp_path / "a.zip"
-    path.write_bytes(readers.assembled(plan(entries), {entry.key: entry.name.encode() for entry in entries}))
+    path.write_bytes(readers.assembled(plan([*photos, sums]), {photo.key: contents[photo.name] for photo in photos}))
+    expected = {photo.name: photo.sha256 for photo in photos} | {RECEIPT: hashlib.sha256(sums.data or b"").hexdigest()}
+    assert len(expected) == len(HOSTILE) + 1
+    for tool, extract in EXTRACTORS.items():
+        target = tmp_path / tool / "as" / "deep" / "as" / "here"
+        target.mkdir(parents=True)
+        extract(path, target)
+        found = list((tmp_path / tool).rglob("*"))
+        assert {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in target.iterdir()} == expected, tool
+        assert len(found) == len(expected) + 4, "nothing but those and the folders on the way to them"
+        done = subprocess.run(["sha256sum", "--strict", "--quiet", "-c", RECEIPT], cwd=target, check=False)
+        assert done.returncode == 0, tool
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(["a.zip", *EXTRACTORS])
+
+
+def _python(path: Path, target: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        archive.extractall(tmp_path / "python")
-    for tool, command in {"unzip": ["unzip", "-q", str(path), "-d"], "seven": ["7z", "x", "-bd", str(path)]}.items():
-        target = tmp_path / tool
-        target.mkdir()
-        readers.run(*command, *([str(target)] if tool == "unzip" else [f"-o{target}"]))
-    for tool in ("python", "unzip", "seven"):
-        found = {file.name: file.read_bytes() for file in (tmp_path / tool).iterdir()}
-        assert found == {name: name.encode() for name in names}, tool
+        assert archive.testzip() is None
+        archive.extractall(target)
+
+
+def _unzip(path: Path, target: Path) -> None:
+    readers.run("unzip", "-q", str(path), "-d", str(target))
+
+
+def _seven_zip(path: Path, target: Path) -> None:
+    readers.run("7z", "x", "-bd", str(path), f"-o{target}")
+
+
+EXTRACTORS = {"zipfile": _python, "unzip": _unzip, "7z": _seven_zip}
 
 
 def test_no_name_ends_like_a_version_of_vms() -> None:

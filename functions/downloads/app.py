@@ -1,5 +1,6 @@
 """Galleries as one ZIP, for visitors and for the photographer. Runs under uvicorn, because only then can it stream."""
 
+import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request, Response
@@ -18,6 +19,7 @@ from safelight.web.archive import (
 from safelight.web.building import ArchiveStatus
 from safelight.web.owner import OwnGallery
 from safelight.web.proofing import ChosenPhotos, SelectionQuery, of_gallery
+from safelight.web.single import file_response
 from safelight.web.visitor import Db, LiveVisit, json_response
 
 app = create_app("downloads", lifespan=closing_engine)
@@ -61,6 +63,14 @@ def download_manifest(
 ) -> Response:
     """Name, size, CRC-32 and SHA-256 of every photo in that ZIP, and its size and validator; counts nothing."""
     return json_response(request, manifest_of(for_visitor(visit, size, selection, bytes_wanted=False), connection))
+
+
+@app.get("/s/{share_id}/photos/{photo_id}/file", responses={200: {"content": {"image/*": {}}}})
+def download_file(
+    request: Request, visit: LiveVisit, photo_id: uuid.UUID, connection: Db, archives: Archives
+) -> Response:
+    """One photo as the link hands it out, cut to size on the way; can be resumed at any byte; counts as a download."""
+    return file_response(request, visit, photo_id, connection, archives)
 
 
 @app.head("/galleries/{gallery_id}/download", name="head_download_own", openapi_extra=SIGNED_IN)

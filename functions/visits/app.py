@@ -47,16 +47,14 @@ def unlock(body: UnlockBody, visit: LiveVisit, response: Response, connection: D
 def view_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner) -> str:
     """Go to a photo at the largest size the link allows to look at."""
     share = visit.admit()
-    return visits.full_url(signer, share, visits.photo(connection, share, photo_id))
+    return visits.full_url(signer, visits.photo(connection, share, photo_id))
 
 
 @app.get("/s/{share_id}/download/{photo_id}", status_code=307, response_class=RedirectResponse)
-def download_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner) -> str:
+def download_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner, config: Config) -> str:
     """Go to a photo as a file to keep; counts as a download."""
     share = visit.admit_download("web")
-    shown = visits.photo(connection, share, photo_id)
-    visits.record(connection, share, "single_download", visit.visitor, photo_id=photo_id)
-    return visits.download_url(signer, share, shown)
+    return visits.download(connection, signer, share, photo_id, visit.visitor, config.base_path)
 
 
 @app.get("/s/{share_id}/favourites")

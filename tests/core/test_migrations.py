@@ -18,7 +18,8 @@ from tests import product
 
 TABLES = {
     "users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs",
-    "analyses", "archives", "clean_originals", "archive_parts", "clean_originals", "archive_downloads", "reprocessings", "selections", "selection_photos", "throttles", "api_keys", "erasures",
+    "analyses", "archives", "archive_parts", "archive_downloads", "clean_originals", "reprocessings", "selections",
+    "selection_photos", "throttles", "api_keys", "erasures",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 
+from safelight import splice
 from safelight.archives.plan import Entry, Plan, plan
 
 
@@ -19,7 +20,9 @@ def manifest_key(digest: str) -> str:
 
 def dump(planned: Plan) -> bytes:
     """The entries, compressed."""
-    rows = [[e.name, e.size, e.crc32, e.mtime, e.key, e.etag, e.sha256, _text(e.data)] for e in planned.entries]
+    rows = [
+        [e.name, e.size, e.crc32, e.mtime, e.key, e.etag, e.sha256, _text(e.data), *_cut(e)] for e in planned.entries
+    ]
     return gzip.compress(json.dumps(rows, separators=(",", ":")).encode(), 6, mtime=0)
 
 
@@ -27,9 +30,14 @@ def load(data: bytes) -> Plan:
     """The plan again; byte for byte the same archive."""
     rows = json.loads(gzip.decompress(data))
     return plan(
-        Entry(name, size, crc32, mtime, key, etag, data=_bytes(text), sha256=sha256)
-        for name, size, crc32, mtime, key, etag, sha256, text in rows
+        Entry(name, size, crc32, mtime, key, etag, _bytes(text), sha256, splice.load(*cut) if cut else None)
+        for name, size, crc32, mtime, key, etag, sha256, text, *cut in rows
     )
+
+
+def _cut(entry: Entry) -> list[object]:
+    """What only an entry that is cut out of its object has."""
+    return [entry.splice.whole, splice.dump(entry.splice.pieces)] if entry.splice is not None else []
 
 
 def _text(data: bytes | None) -> str | None:

@@ -6,25 +6,31 @@ are needed. Nothing here reads, waits or allocates more than the directory it is
 """
 
 import hashlib
+import json
 import struct
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from safelight import splice as splices
 from safelight.archives import records
+from safelight.splice import Splice
 
 _VERSION = b"safelight archive layout 1"
 _DIRECTORY_PIECE = 64 * 1024
 _NUMBERS = struct.Struct("<IQIqIIB")
+_OBJECT, _LITERAL, _SPLICE = 0, 1, 2
+_ZEROS = bytes(64 * 1024)
 
 
 class Entry(NamedTuple):
     """One member: `size` in bytes, `mtime` in seconds since 1970, and where its bytes come from.
 
-    Either the bytes are the object `key` of the store, whose ETag must still be `etag`, or they are `data`.
+    Either the bytes are the object `key` of the store, whose ETag must still be `etag`, or what `splice` cuts out of
+    that object, or they are `data`.
     `sha256` (hex) is what the receipt tells about it.
     """
 
@@ -36,6 +42,7 @@ class Entry(NamedTuple):
     etag: str = ""
     data: bytes | None = None
     sha256: str = ""
+    splice: Splice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,20 @@ class Source:
     entry: Entry
     start: int
     stop: int
+
+
+class Layout(Protocol):
+    """A file that is known before it is read: an archive, or one photo."""
+
+    size: int
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def etag(self) -> str: ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Literal | Source]: ...
 
 
 class Plan:
@@ -83,9 +104,12 @@ class Plan:
         digest = hashlib.sha256(_VERSION)
         for entry, name in zip(self.entries, self._names, strict=True):
             key, etag = entry.key.encode(), entry.etag.encode()
-            literal = entry.data is not None
-            digest.update(_NUMBERS.pack(len(name), entry.size, entry.crc32, entry.mtime, len(key), len(etag), literal))
+            form = _SPLICE if entry.splice else _OBJECT if entry.data is None else _LITERAL
+            digest.update(_NUMBERS.pack(len(name), entry.size, entry.crc32, entry.mtime, len(key), len(etag), form))
             digest.update(name + key + etag)
+            if entry.splice is not None:
+                listed = json.dumps([entry.splice.whole, splices.dump(entry.splice.pieces)]).encode()
+                digest.update(struct.pack("<I", len(listed)) + listed)
             if entry.data is not None:
                 digest.update(entry.data)
         return digest.hexdigest()
@@ -120,7 +144,7 @@ class Plan:
                 yield Literal(header[max(start - at, 0) : stop - at])
             low, high = max(start - body, 0), min(stop - body, entry.size)
             if low < high:
-                yield Source(entry, low, high) if entry.data is None else Literal(entry.data[low:high])
+                yield from content(entry, low, high)
 
     def _central_directory(self, start: int, stop: int) -> Iterator[Literal]:
         start, stop = start - self._directory_at, stop - self._directory_at
@@ -142,6 +166,23 @@ class Plan:
             yield Literal(bytes(piece[:left]))
 
 
+def content(entry: Entry, start: int, stop: int) -> Iterator[Literal | Source]:
+    """Bytes `start` up to but not including `stop` of an entry, in order."""
+    if entry.data is not None:
+        yield Literal(entry.data[start:stop])
+    elif entry.splice is None:
+        yield Source(entry, start, stop)
+    else:
+        whole = entry._replace(size=entry.splice.whole, splice=None)  # of the object, which the store is asked for
+        for piece in entry.splice.cut(start, stop):
+            if isinstance(piece, tuple):
+                yield Source(whole, *piece)
+            elif isinstance(piece, bytes):
+                yield Literal(piece)
+            else:
+                yield from (Literal(_ZEROS[: piece - at]) for at in range(0, piece, len(_ZEROS)))
+
+
 def plan(entries: Iterable[Entry]) -> Plan:
     """The layout of an archive of `entries`, in that order. Raises ValueError for an entry that no archive can hold."""
     return Plan(entries)
@@ -152,5 +193,6 @@ def _check(entry: Entry, name: bytes) -> None:
         raise ValueError("a name must have 1 to 65,535 bytes")
     if entry.size < 0 or not 0 <= entry.crc32 <= records.MAX32:
         raise ValueError(f"{entry.name!r} has an impossible size or CRC-32")
-    if entry.data is not None and len(entry.data) != entry.size:
-        raise ValueError(f"{entry.name!r} has {len(entry.data)} bytes, not {entry.size}")
+    known = len(entry.data) if entry.data is not None else entry.splice.size if entry.splice else entry.size
+    if known != entry.size:
+        raise ValueError(f"{entry.name!r} has {known} bytes, not {entry.size}")

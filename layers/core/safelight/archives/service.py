@@ -10,7 +10,8 @@ from safelight.archives.names import safe_name, safe_names
 from safelight.archives.plan import Entry, Plan, plan
 from safelight.archives.receipt import RECEIPT, receipt
 from safelight.errors import Conflict
-from safelight.shares.visits import Size
+from safelight.shares.visits import Size, as_jpeg
+from safelight.splice import load
 
 type Row = list[Any]
 
@@ -20,19 +21,24 @@ class NothingToDownload(Conflict):
     title = "There are no photos to download yet"
 
 
-def plan_gallery(connection: Connection, gallery_id: uuid.UUID, size: Size, selection: uuid.UUID | None = None) -> Plan:
+def plan_gallery(
+    connection: Connection,
+    gallery_id: uuid.UUID,
+    size: Size,
+    selection: uuid.UUID | None = None,
+    *,
+    strip: bool = False,
+) -> Plan:
     """The archive of all ready photos of a gallery, or of a selection's among them, with its receipt.
 
-    Raises NothingToDownload.
+    `strip` takes what the originals tell about people out of them; where that cannot be done, a photo's large rendition
+    takes its place, under a name that says JPEG. Raises NothingToDownload.
     """
-    rows = _rows(connection, gallery_id, size, selection)
+    rows = _rows(connection, gallery_id, _STATEMENTS[size, strip], selection)
     if not rows:
         raise NothingToDownload
-    names = safe_names((_named(row[0], size) for row in rows), reserved=[RECEIPT])
-    entries = [
-        Entry(name, file_size, crc32, mtime, key, etag, sha256=sha256)
-        for name, (_, file_size, crc32, mtime, key, etag, sha256) in zip(names, rows, strict=True)
-    ]
+    names = safe_names((row[0] if row[7] else as_jpeg(row[0]) for row in rows), reserved=[RECEIPT])
+    entries = [_entry(name, row) for name, row in zip(names, rows, strict=True)]
     return plan([*entries, receipt(entries)])
 
 
@@ -52,30 +58,48 @@ def archive_name(title: str, size: Size, *, picked: bool = False) -> str:
     return safe_name(f"{title.strip() or 'photos'}{told}.zip")
 
 
-def _named(filename: str, size: Size) -> str:
-    if size == "original":
-        return filename
-    return f"{filename.rpartition('.')[0] or filename}.jpg"
+def _entry(name: str, row: Row) -> Entry:
+    _, file_size, crc32, mtime, key, etag, sha256, _, *cut = row
+    splice = load(*cut) if cut and cut[1] is not None else None
+    if splice is not None and splice.same:
+        splice = None  # the object is clean as it is
+    return Entry(name, file_size, crc32, mtime, key, etag, sha256=sha256, splice=splice)
 
 
 # The photo's own time when the camera told it: what people sort their folders by.
 _ORIGINALS = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, p.file_size, p.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
-        p.s3_key, p.etag, p.sha256) ORDER BY p.position, p.id), '[]')::text
+        p.s3_key, p.etag, p.sha256, true) ORDER BY p.position, p.id), '[]')::text
     FROM photos p WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _WEB = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, r.file_size, r.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
-        r.s3_key, r.etag, r.sha256) ORDER BY p.position, p.id), '[]')::text
+        r.s3_key, r.etag, r.sha256, false) ORDER BY p.position, p.id), '[]')::text
     FROM photos p JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
+_CLEAN = """
+    SELECT coalesce(json_agg(json_build_array(
+        p.filename, coalesce(c.file_size, r.file_size), coalesce(c.crc32, r.crc32),
+        extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
+        coalesce(r.s3_key, p.s3_key), coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
+        c.photo_id IS NOT NULL, p.file_size, c.pieces) ORDER BY p.position, p.id), '[]')::text
+    FROM photos p LEFT JOIN clean_originals c ON c.photo_id = p.id
+    LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large' AND c.photo_id IS NULL
+    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
+      AND num_nonnulls(c.photo_id, r.photo_id) = 1"""
+_STATEMENTS: dict[tuple[Size, bool], str] = {
+    ("original", False): _ORIGINALS,
+    ("original", True): _CLEAN,
+    ("web", False): _WEB,
+    ("web", True): _WEB,
+}
 _PICKED = " AND p.id IN (SELECT f.photo_id FROM selection_photos f WHERE f.selection_id = :selection)"
 
 
-def _rows(connection: Connection, gallery_id: uuid.UUID, size: Size, selection: uuid.UUID | None) -> list[Row]:
-    """(filename, bytes, CRC-32, seconds since 1970, key, ETag, SHA-256) in the gallery's order."""
-    statement = _ORIGINALS if size == "original" else _WEB
+def _rows(connection: Connection, gallery_id: uuid.UUID, statement: str, selection: uuid.UUID | None) -> list[Row]:
+    """(filename, bytes, CRC-32, seconds since 1970, key, ETag, SHA-256, whether it is the original) in the gallery's
+    order; of those that are cut out of their objects, the object's bytes and the pieces, besides."""
     if selection is None:
         [[listed]] = connection.run(statement, gallery=gallery_id)
     else:

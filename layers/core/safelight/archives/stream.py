@@ -13,7 +13,7 @@ from typing import Protocol
 from safelight.archives.block import Block
 from safelight.archives.fetch import DISTANT
 from safelight.archives.memory import FLOOR, Share, Window
-from safelight.archives.plan import Entry, Literal, Plan, Source
+from safelight.archives.plan import Entry, Layout, Literal, Source
 from safelight.errors import Conflict, SafelightError
 
 _KIB = 1024
@@ -50,9 +50,9 @@ class Fetches(Protocol):
 
 
 class ArchiveStream:
-    """Bytes `start` to `stop` of an archive: iterate once, and `aclose` in every case."""
+    """Bytes `start` to `stop` of an archive, or of one photo: iterate once, and `aclose` in every case."""
 
-    def __init__(self, plan: Plan, start: int, stop: int, fetcher: Fetches, window: Window) -> None:
+    def __init__(self, plan: Layout, start: int, stop: int, fetcher: Fetches, window: Window) -> None:
         self._pieces = plan.read(start, stop)
         self._source: Source | None = None  # what is left of the object that is being cut into blocks
         self._prefix = b""  # archive bytes to go right before the next block
@@ -163,7 +163,7 @@ class ArchiveStream:
             alarm.cancel()
 
 
-async def open_archive(plan: Plan, start: int, stop: int, fetcher: Fetches, window: Window) -> ArchiveStream:
+async def open_archive(plan: Layout, start: int, stop: int, fetcher: Fetches, window: Window) -> ArchiveStream:
     """The running stream of bytes `start` to `stop`, its first object already agreed to by the store.
 
     Raises ArchiveBroken; close what it returns with `aclose`. Nothing is left running when it raises or is cancelled.

@@ -86,3 +86,20 @@ class Rendition(Base):
     crc32: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     etag: Mapped[str]
+
+
+class CleanOriginal(Base):
+    """A photo's original without what it tells about people: how to cut it out of the object, and its checks.
+
+    `pieces` is a list as `safelight.splice` writes it. A photo has no row when its file cannot be cleaned, or was
+    processed before there were such lists.
+    """
+
+    __tablename__ = "clean_originals"
+    __table_args__ = (CheckConstraint("crc32 BETWEEN 0 AND 4294967295", name="crc32_is_32_bits"),)
+
+    photo_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
+    file_size: Mapped[int] = mapped_column(BigInteger)
+    crc32: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    pieces: Mapped[list[Any]] = mapped_column(JSONB)

@@ -36,6 +36,8 @@ class ShareLink(Identified, Created, Updated, Base):
     download: Mapped[str] = mapped_column(server_default="original", default="original")
     max_downloads: Mapped[int | None]
     max_favourites: Mapped[int | None]
+    # Originals leave without what they tell about people.
+    strip_metadata: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     views: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
     single_downloads: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
     zip_downloads: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)

@@ -166,6 +166,7 @@ def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo
         row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
         row.sha256, row.crc32, row.etag = rendered.sha256, rendered.crc32, original.etag
         queries.replace_renditions(session, row.id, renditions)
+        queries.replace_clean(session, row.id, rendered.clean)
         queries.keep_metrics(session, row, rendered.metrics)
 
 

@@ -10,6 +10,8 @@
   put together, or a 416.
 - Link previews and crawlers count nothing, views included, and get no download (`automatic`), so that calling oneself
   one is no way around a limit either.
+- One photo's file that is cut on the way is counted like an archive, as a single download. One that lies in the bucket
+  is counted where its address is given (`visits.download`).
 - A limit is checked when a download starts, under the link's row lock; one that carries on is never cut off by it.
 
 That a download broke off is noted when the server could not hand over the last byte. Bytes lost behind that, in a
@@ -18,6 +20,7 @@ started from the beginning it is a second one.
 """
 
 import re
+import uuid
 
 from pg8000.native import Connection
 
@@ -51,12 +54,21 @@ def automatic(user_agent: str | None) -> bool:
 
 
 def begin(
-    connection: Connection, share: Share, visitor: bytes, archive: str, *, size: int, ranged: bool, unseen: bool
+    connection: Connection,
+    share: Share,
+    visitor: bytes,
+    archive: str,
+    *,
+    size: int,
+    ranged: bool,
+    unseen: bool,
+    photo_id: uuid.UUID | None = None,
 ) -> bool:
     """Count a request for bytes of an archive unless it carries a download on; whether it was counted.
 
-    `archive` names the archive (its digest), `size` is its bytes, `ranged` when the answer will be a part, `unseen`
-    when the bucket sends it. Raises DownloadLimitReached, which must undo the transaction.
+    `archive` names the archive (its digest), or one photo's file, with `photo_id`; `size` is its bytes, `ranged` when
+    the answer will be a part, `unseen` when the bucket sends it. Raises DownloadLimitReached, which must undo the
+    transaction.
     """
     key = {"share": share.id, "visitor": visitor, "archive": archive}
     # Parallel first requests wait here for one another: the row is there before it is committed.
@@ -67,7 +79,8 @@ def begin(
     )
     if not new and _carries_on(connection, key, ranged=ranged, unseen=unseen):
         return False
-    visits.record(connection, share, "zip_download", visitor, bytes_sent=size)
+    kind: visits.Kind = "single_download" if photo_id else "zip_download"
+    visits.record(connection, share, kind, visitor, photo_id=photo_id, bytes_sent=size)
     return True
 
 

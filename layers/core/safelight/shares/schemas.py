@@ -29,6 +29,13 @@ Slug = Annotated[
 ]
 SharePassword = Annotated[str, Field(min_length=4, max_length=MAX_PASSWORD_BYTES), Storable]
 MaxDownloads = Annotated[int, Field(ge=1, le=1_000_000)]
+StripMetadata = Annotated[
+    bool,
+    Field(
+        description="Visitors get originals without position, serial numbers, names, maker notes, XMP, IPTC, comments"
+        " and thumbnails, pixels untouched; where a file cannot be cleaned, the large rendition instead"
+    ),
+]
 MaxFavourites = Annotated[int, Field(ge=1, le=1_000_000, description="How many photos one visitor may pick")]
 
 
@@ -40,6 +47,7 @@ class ShareCreate(Body):
     download: DownloadPolicy = "original"
     max_downloads: MaxDownloads | None = None
     max_favourites: MaxFavourites | None = None
+    strip_metadata: StripMetadata = False
 
 
 class SharePatch(Body):
@@ -52,6 +60,7 @@ class SharePatch(Body):
     download: DownloadPolicy | None = None
     max_downloads: MaxDownloads | None = None
     max_favourites: MaxFavourites | None = None
+    strip_metadata: StripMetadata | None = None
     revoked: bool | None = None
 
 
@@ -70,6 +79,7 @@ class ShareOut(BaseModel):
     download: DownloadPolicy
     max_downloads: int | None
     max_favourites: int | None
+    strip_metadata: StripMetadata
     views: int
     single_downloads: int
     zip_downloads: int

@@ -16,7 +16,7 @@ from safelight.shares import queries
 from safelight.shares.schemas import ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
 
 # A change of one of these ends every grant that was given under the old policy.
-POLICY = ("password_hash", "expires_at", "download", "max_downloads", "max_favourites", "revoked_at")
+POLICY = ("password_hash", "expires_at", "download", "max_downloads", "max_favourites", "strip_metadata", "revoked_at")
 
 
 class SlugTaken(Conflict):
@@ -103,7 +103,7 @@ def _changes(patch: SharePatch, link: ShareLink, now: dt.datetime) -> dict[str, 
         changes["password_hash"] = _hashed(patch.password)
     if patch.revoked is not None:
         changes["revoked_at"] = (link.revoked_at or now) if patch.revoked else None
-    required = ("label", "download")
+    required = ("label", "download", "strip_metadata")
     return {field: value for field, value in changes.items() if value is not None or field not in required}
 
 
@@ -143,6 +143,7 @@ def _out(link: ShareLink, counters: tuple[int, int, int], base_url: str) -> Shar
         download=link.download,
         max_downloads=link.max_downloads,
         max_favourites=link.max_favourites,
+        strip_metadata=link.strip_metadata,
         views=views,
         single_downloads=singles,
         zip_downloads=zips,

@@ -56,6 +56,7 @@ class Share:
     download: Literal["none", "web", "original"]
     max_downloads: int | None
     max_favourites: int | None
+    strip_metadata: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,23 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One photo of a live link; `key` and the rest are of the bytes that this link may serve."""
+    """One photo of a live link. `as_is`: the link may hand out the original; `cut`: a clean file cut out of it.
+
+    Where neither is so, the link serves the large rendition.
+    """
 
     id: uuid.UUID
     filename: str
     content_type: str
     original_key: str
     large_key: str
+    as_is: bool
+    cut: bool
 
 
 _LIVE = (
     "SELECT l.id, l.gallery_id, g.title, g.description, l.password_hash, l.policy_version, l.expires_at,"
-    "       l.download, l.max_downloads, l.max_favourites"
+    "       l.download, l.max_downloads, l.max_favourites, l.strip_metadata"
     " FROM share_links l JOIN galleries g ON g.id = l.gallery_id JOIN users u ON u.id = g.owner_id"
     " WHERE l.revoked_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > now())"
     "   AND g.deleted_at IS NULL AND u.is_active AND "
@@ -138,34 +144,57 @@ def listing(
 
 
 def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
-    """One ready photo of the link. Raises NotFound."""
+    """One ready photo of the link, and what the link may hand out of it. Raises NotFound."""
     rows = connection.run(
-        "SELECT id, filename, content_type, s3_key FROM photos"
-        " WHERE id = cast(:id as uuid) AND gallery_id = :gallery AND status = 'ready' AND deleted_at IS NULL",
+        "SELECT p.id, p.filename, p.content_type, p.s3_key, c.photo_id IS NOT NULL,"
+        "  coalesce(c.pieces = jsonb_build_array(jsonb_build_array(0, p.file_size)), false)"
+        " FROM photos p LEFT JOIN clean_originals c ON c.photo_id = p.id"
+        " WHERE p.id = cast(:id as uuid) AND p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL",
         id=str(photo_id),
         gallery=share.gallery_id,
     )
     if not rows:
         raise NotFound
-    [[found, filename, content_type, original_key]] = rows
-    return Shown(found, filename, content_type, original_key, keys.rendition(share.gallery_id, photo_id, "large"))
+    [[found, filename, content_type, original_key, cleanable, clean_already]] = rows
+    originals = share.download == "original"
+    as_is = originals and (clean_already or not share.strip_metadata)
+    large_key = keys.rendition(share.gallery_id, photo_id, "large")
+    return Shown(found, filename, content_type, original_key, large_key, as_is, originals and cleanable and not as_is)
 
 
-def full_url(signer: Signer, share: Share, shown: Shown) -> str:
+def full_url(signer: Signer, shown: Shown) -> str:
     """The best view this link allows, for two minutes: the original where browsers can show it."""
     sign = signer.get_urls(FULL_SECONDS)
-    allowed = share.download == "original" and shown.content_type in DISPLAYABLE
-    return sign(shown.original_key if allowed else shown.large_key)
+    return sign(shown.original_key if shown.as_is and shown.content_type in DISPLAYABLE else shown.large_key)
 
 
-def download_url(signer: Signer, share: Share, shown: Shown) -> str:
+def download_url(signer: Signer, shown: Shown) -> str:
     """The file to keep, under its own name, for two minutes."""
-    if share.download == "original":
+    if shown.as_is:
         return signer.get_urls(FULL_SECONDS, disposition=attachment(shown.filename), content_type=shown.content_type)(
             shown.original_key
         )
-    name = f"{shown.filename.rpartition('.')[0] or shown.filename}.jpg"
+    name = as_jpeg(shown.filename)
     return signer.get_urls(FULL_SECONDS, disposition=attachment(name), content_type="image/jpeg")(shown.large_key)
+
+
+def download(
+    connection: Connection, signer: Signer, share: Share, photo_id: uuid.UUID, visitor: bytes, base_path: str
+) -> str:
+    """Where one photo is to be had as a file: in the bucket, and counted; or cut on the way, where it is counted.
+
+    Raises NotFound, DownloadLimitReached.
+    """
+    shown = photo(connection, share, photo_id)
+    if shown.cut:
+        return f"{base_path}/s/{share.id}/photos/{photo_id}/file"
+    record(connection, share, "single_download", visitor, photo_id=photo_id)
+    return download_url(signer, shown)
+
+
+def as_jpeg(filename: str) -> str:
+    """What a photo is called when it is its rendition that is handed out."""
+    return f"{filename.rpartition('.')[0] or filename}.jpg"
 
 
 def record(

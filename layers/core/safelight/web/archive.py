@@ -17,7 +17,7 @@ from pg8000.native import Connection
 from safelight import storage
 from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.memory import Window
-from safelight.archives.plan import Plan
+from safelight.archives.plan import Layout, Plan
 from safelight.archives.ranges import Requested, parse_range
 from safelight.archives.service import archive_name, manifest, plan_gallery
 from safelight.config import settings
@@ -69,7 +69,8 @@ async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
 class Wanted:
     """Whose photos, in which size; `visit` when a visitor asks, who is counted, and not the photographer.
 
-    `selection` narrows them to a visitor's favourites.
+    `selection` narrows them to a visitor's favourites, `photo_id` to one photo. `strip` when originals must not tell
+    about people.
     """
 
     gallery_id: uuid.UUID
@@ -77,10 +78,12 @@ class Wanted:
     size: Size
     visit: Visit | None = None
     selection: uuid.UUID | None = None
+    strip: bool = False
+    photo_id: uuid.UUID | None = None
 
     def plan(self, connection: Connection) -> Plan:
         """The archive of these photos. Raises NothingToDownload."""
-        return plan_gallery(connection, self.gallery_id, self.size, self.selection)
+        return plan_gallery(connection, self.gallery_id, self.size, self.selection, strip=self.strip)
 
     @property
     def filename(self) -> str:
@@ -92,7 +95,7 @@ def for_visitor(visit: Visit, size: Size | None, selection: uuid.UUID | None, *,
     """What a visitor may have. Raises PasswordRequired, DownloadsOff, NotForPreviews."""
     chosen: Size = size or ("web" if visit.share.download == "web" else "original")
     share = visit.admit_download(chosen) if bytes_wanted else visit.admit(chosen)
-    return Wanted(share.gallery_id, share.title, chosen, visit, selection)
+    return Wanted(share.gallery_id, share.title, chosen, visit, selection, share.strip_metadata)
 
 
 def for_owner(own: Own, size: Size | None, selection: uuid.UUID | None) -> Wanted:
@@ -106,14 +109,14 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
     Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, DownloadLimitReached.
     """
     planned = wanted.plan(connection)
-    requested = _requested(request, planned)
+    requested = part_of(request, planned)
     built = building.is_built(planned, engine.limit)
     if built:
         progress = building.progress_of(wanted.gallery_id, planned, begin=request.method != "HEAD")
         if progress.status != "ready":
             return building.waiting(request, progress)
     if request.method == "GET":
-        _count(connection, wanted, planned, requested, unseen=built)
+        count(connection, wanted, planned, requested, unseen=built)
     if built:
         return _built_archive(request, planned, wanted)
     return ArchiveResponse(
@@ -123,7 +126,7 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         engine.window,
         filename=wanted.filename,
         headers={"Cache-Control": "private, no-cache"},
-        ended=partial(_ended, wanted, planned.digest),
+        ended=partial(ended, wanted, planned.digest),
     )
 
 
@@ -139,7 +142,8 @@ def manifest_of(wanted: Wanted, connection: Connection) -> bytes:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _count(connection: Connection, wanted: Wanted, planned: Plan, requested: Requested, *, unseen: bool) -> None:
+def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested, *, unseen: bool) -> None:
+    """Count a visitor's request for bytes, as `shares.downloads` says. Raises DownloadLimitReached."""
     if wanted.visit is None or requested.status == 416:
         return
     ranged = requested.status == 206
@@ -153,6 +157,7 @@ def _count(connection: Connection, wanted: Wanted, planned: Plan, requested: Req
         size=planned.size,
         ranged=ranged,
         unseen=unseen,
+        photo_id=wanted.photo_id,
     )
 
 
@@ -168,7 +173,8 @@ def _built_archive(request: Request, planned: Plan, wanted: Wanted) -> Response:
     return RedirectResponse(sign(archive_key(planned.digest)), 307, headers)
 
 
-def _requested(request: Request, planned: Plan) -> Requested:
+def part_of(request: Request, planned: Layout) -> Requested:
+    """What part of a file the request asks for."""
     return parse_range(
         request.headers.get("range"),
         request.headers.get("if-range"),
@@ -178,7 +184,8 @@ def _requested(request: Request, planned: Plan) -> Requested:
     )
 
 
-def _ended(wanted: Wanted, digest: str, sent: Sent) -> None:
+def ended(wanted: Wanted, digest: str, sent: Sent) -> None:
+    """Note how an answer ended: damage for the photographer, a break for what is counted next."""
     fields = {"gallery_id": str(wanted.gallery_id), "sent": sent.sent, "length": sent.length}
     if wanted.visit is not None:
         fields["share_id"] = str(wanted.visit.share.id)

@@ -1,4 +1,4 @@
-"""The answer that streams an archive."""
+"""The answer that streams an archive, or one photo that is cut on the way."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from safelight.archives.memory import Window
-from safelight.archives.plan import Plan
+from safelight.archives.plan import Layout
 from safelight.archives.ranges import Requested
 from safelight.archives.stream import ArchiveBroken, Fetches, open_archive
 from safelight.errors import StorageUnavailable
@@ -31,7 +31,7 @@ class Sent:
 
 
 class ArchiveResponse(Response):
-    """200, 206 or 416 for an archive, with an exact Content-Length; HEAD gets the head alone.
+    """200, 206 or 416 for an archive or a photo, with an exact Content-Length; HEAD gets the head alone.
 
     The status is sent once the store has agreed to deliver the first object; until then ArchiveBroken, or
     StorageUnavailable, is raised for the error mapping to answer. A failure after that is raised too: the server
@@ -40,16 +40,15 @@ class ArchiveResponse(Response):
     `ended` is told how it went, in every case.
     """
 
-    media_type = "application/zip"
-
     def __init__(
         self,
-        plan: Plan,
+        plan: Layout,
         requested: Requested,
         fetcher: Fetches,
         window: Window,
         *,
         filename: str = "photos.zip",
+        media_type: str = "application/zip",
         headers: dict[str, str] | None = None,
         ended: Callable[[Sent], None] | None = None,
         background: BackgroundTask | None = None,
@@ -68,7 +67,7 @@ class ArchiveResponse(Response):
             own["Content-Disposition"] = attachment(filename)
         if requested.status == 206:
             own["Content-Range"] = f"bytes {requested.start}-{requested.stop - 1}/{plan.size}"
-        super().__init__(status_code=requested.status, headers={**(headers or {}), **own}, background=background)
+        super().__init__(None, requested.status, {**(headers or {}), **own}, media_type, background)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD" or not self._length:

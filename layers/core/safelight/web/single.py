@@ -1,0 +1,37 @@
+"""Answering with one photo's file, where the bucket does not hold it as it is handed out."""
+
+import uuid
+from functools import partial
+
+from fastapi import Request, Response
+from pg8000.native import Connection
+
+from safelight.archives.single import photo_file
+from safelight.web.archive import Engine, Wanted, count, ended, part_of
+from safelight.web.streaming import ArchiveResponse
+from safelight.web.visitor import Visit
+
+
+def file_response(
+    request: Request, visit: Visit, photo_id: uuid.UUID, connection: Connection, engine: Engine
+) -> Response:
+    """The file that the link hands out of this photo, or the part of it that was asked for.
+
+    Decided and counted here, where the bytes go out, so that no address is a way around either.
+    Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadLimitReached.
+    """
+    share = visit.admit_download("web")
+    file = photo_file(connection, share, photo_id)
+    wanted = Wanted(share.gallery_id, share.title, "original", visit, photo_id=photo_id)
+    requested = part_of(request, file)
+    count(connection, wanted, file, requested, unseen=False)
+    return ArchiveResponse(
+        file,
+        requested,
+        engine.fetcher,
+        engine.window,
+        filename=file.name,
+        media_type=file.content_type,
+        headers={"Cache-Control": "private, no-cache"},
+        ended=partial(ended, wanted, file.digest),
+    )

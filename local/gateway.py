@@ -157,6 +157,7 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # what a client writes there proves nothing
         timeout_keep_alive=65,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

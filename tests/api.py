@@ -45,7 +45,15 @@ class Server:
     """The product on a port of its own, under the same server as the streaming function."""
 
     def __init__(self) -> None:
-        config = uvicorn.Config(Product(), host="127.0.0.1", port=0, log_config=None, lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            Product(),
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            lifespan="off",
+            access_log=False,
+            proxy_headers=False,  # as both servers of the product
+        )
         self._server = uvicorn.Server(config)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)

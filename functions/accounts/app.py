@@ -55,17 +55,24 @@ def register(body: RegisterRequest, session: DbSession, config: Config, client: 
 
 @app.post("/auth/login")
 def login(
-    body: LoginRequest, response: Response, session: DbSession, config: Config, client: CallingClient, now: Now
+    body: LoginRequest,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    config: Config,
+    client: CallingClient,
+    now: Now,
 ) -> TokenPair:
     """Sign in with an e-mail or a username."""
     pair = sessions.sign_in(session, body.name, body.password, client, config.jwt_secret.get_secret_value(), now)
-    cookies.set_refresh(response, config, pair.refresh_token)
+    cookies.set_refresh(request, response, config, pair.refresh_token)
     return pair
 
 
 @app.post("/auth/token")
 def token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    request: Request,
     response: Response,
     session: DbSession,
     config: Config,
@@ -74,7 +81,7 @@ def token(
 ) -> TokenPair:
     """Sign in with an OAuth2 password form, as the API documentation's Authorize button does."""
     pair = sessions.sign_in(session, form.username, form.password, client, config.jwt_secret.get_secret_value(), now)
-    cookies.set_refresh(response, config, pair.refresh_token)
+    cookies.set_refresh(request, response, config, pair.refresh_token)
     return pair
 
 
@@ -91,7 +98,7 @@ def refresh(
     """Replace a refresh token (from the body or the cookie) by its successor."""
     given = cookies.given_refresh(request, config, body)
     pair = sessions.refresh(session, given, client, config.jwt_secret.get_secret_value(), now)
-    cookies.set_refresh(response, config, pair.refresh_token)
+    cookies.set_refresh(request, response, config, pair.refresh_token)
     return pair
 
 

@@ -5,7 +5,7 @@ from fastapi import Request, Response
 from safelight.accounts.schemas import RefreshRequest
 from safelight.config import Settings
 from safelight.security.tokens import REFRESH_LIFETIME
-from safelight.web.origin import refuse_other_sites
+from safelight.web.origin import is_other_site, refuse_other_sites
 
 
 def _name(config: Settings) -> str:
@@ -13,9 +13,14 @@ def _name(config: Settings) -> str:
     return "__Host-safelight_refresh" if config.base_url.startswith("https:") else "safelight_refresh"
 
 
-def set_refresh(response: Response, config: Settings, token: str) -> None:
-    """Hand the browser its refresh token; the answer that carries it must not be kept by any cache."""
+def set_refresh(request: Request, response: Response, config: Settings, token: str) -> None:
+    """Hand the browser its refresh token; the answer that carries it must not be kept by any cache.
+
+    Another site's form gets no cookie: it could sign somebody in to an account that is not hers (login CSRF).
+    """
     response.headers["Cache-Control"] = "no-store"
+    if is_other_site(request, config):
+        return
     response.set_cookie(
         _name(config),
         token,

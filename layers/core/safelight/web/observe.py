@@ -22,6 +22,12 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
+# Nearly all that is answered is somebody's own: whatever may be kept says so itself.
+NOT_KEPT = (b"cache-control", b"private, no-store")
+
+
+class BrokenOff(Exception):
+    """An answer ended in the middle. Without a cause: whoever runs this application would log what it says."""
 
 
 class Observe:
@@ -41,8 +47,11 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                given = [*message.get("headers", ())]
+                if not any(name == b"cache-control" for name, _ in given):
+                    given.append(NOT_KEPT)
                 message["headers"] = [
-                    *message.get("headers", ()),
+                    *given,
                     *SECURITY_HEADERS,
                     (b"x-request-id", correlation_id.encode()),
                 ]
@@ -54,7 +63,7 @@ class Observe:
             except Exception:
                 log.exception("request failed")
                 if status:
-                    raise  # half an answer is out: only a broken connection tells the truth now
+                    raise BrokenOff from None  # half of it is out: only a broken connection tells the truth now
                 await unexpected()(scope, receive, observed)
             finally:
                 _identify(scope, context)

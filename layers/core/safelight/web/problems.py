@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details, in one place."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -24,6 +25,10 @@ STATUS: dict[type[SafelightError], int] = {
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
 }
+
+_TOLD = 20
+"""How many mistakes are listed: a small body can hold a million, and the answer would be larger than it."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 _TITLES = {
     400: ("unreadable", "This request cannot be read"),
@@ -70,7 +75,7 @@ async def _expected(request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The offending input stays out: it may be a password.
-    found = [{"field": _field(one), "message": one["msg"]} for one in error.errors()]
+    found = [{"field": _field(one), "message": one["msg"]} for one in error.errors()[:_TOLD]]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in found)
     return problem(422, errors.Invalid.code, errors.Invalid.title, detail, errors=found)
 
@@ -78,7 +83,12 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 def _field(one: dict[str, Any]) -> str:
     where, *path = one["loc"]
     # For JSON that cannot be read at all, the rest of the place is an offset.
-    return str(where) if one["type"] == "json_invalid" else ".".join(map(str, path)) or str(where)
+    return str(where) if one["type"] == "json_invalid" else ".".join(map(_step, path)) or str(where)
+
+
+def _step(part: object) -> str:
+    # A misspelt name is told; what was never meant as one may be anything, of any length.
+    return str(part) if _NAME.fullmatch(str(part)) else "?"
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -87,5 +87,7 @@ def test_the_tour_shows_what_it_promises(told: subprocess.CompletedProcess[str])
     assert "first dance.jpg" in lines
     assert any(line.lower().startswith("content-length: ") for line in lines)
     assert any(line.startswith("SHA256SUMS.txt") for line in lines)
-    counted = json.loads(lines[-1])
+    [counted] = [json.loads(line) for line in lines if '"zip_downloads"' in line]
     assert (counted["views"], counted["single_downloads"], counted["zip_downloads"]) == (2, 1, 1)
+    assert '{"count":1,"limit":null}' in lines
+    assert lines[-1] == "first dance"

@@ -14,8 +14,8 @@ from safelight.db.engine import transaction
 from safelight.shares import service
 from safelight.shares.schemas import SharePatch
 from tests import product
-from tests.api import Photographer, client
-from tests.functions.support import problem, sql
+from tests.api import Photographer, client, run_jobs
+from tests.functions.support import in_parallel, problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
@@ -178,13 +178,50 @@ def test_statistics_tell_the_days_on_which_something_happened() -> None:
     anna = Photographer.registered()
     share = anna.share(anna.gallery()["id"])["share_id"]
     sql(
-        "INSERT INTO share_events (share_id, kind, at) SELECT CAST(:id AS uuid), kind, at FROM (VALUES"
-        " ('view', '2026-03-01T23:59:59Z'::timestamptz), ('view', '2026-03-02T00:00:00Z'),"
-        " ('zip_download', '2026-03-02T23:59:59Z'), ('single_download', '2026-03-04T12:00:00Z')) AS e (kind, at)",
+        "INSERT INTO share_events (share_id, kind, at, visitor)"
+        " SELECT CAST(:id AS uuid), kind, at, visitor::bytea FROM (VALUES"
+        " ('view', '2026-03-01T23:59:59Z'::timestamptz, 'a'), ('view', '2026-03-02T00:00:00Z', 'b'),"
+        " ('view', '2026-03-02T01:00:00Z', 'b'), ('zip_download', '2026-03-02T23:59:59Z', 'c'),"
+        " ('single_download', '2026-03-04T12:00:00Z', 'd')) AS e (kind, at, visitor)",
         id=share,
     )
     stats = anna.call("GET", f"/share-links/{share}/stats").json()
     assert [tuple(day.values()) for day in stats["days"]] == [
-        ("2026-03-01", 1, 0, 0), ("2026-03-02", 1, 0, 1), ("2026-03-04", 0, 1, 0),
+        ("2026-03-01", 1, 1, 0, 0), ("2026-03-02", 2, 2, 0, 1), ("2026-03-04", 1, 0, 1, 0),
     ]  # fmt: skip
-    assert (stats["views"], stats["single_downloads"], stats["zip_downloads"]) == (2, 1, 1)
+    assert (stats["views"], stats["single_downloads"], stats["zip_downloads"]) == (3, 1, 1)
+    assert (stats["visitor_days"], stats["most_liked"]) == (4, [])
+
+
+def test_statistics_of_real_visitors_equal_the_counters_and_leave_out_programs() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    photos = [anna.upload(gallery, filename=f"{n}.jpg") for n in range(3)]
+    run_jobs()
+    share, other = (anna.share(gallery)["share_id"] for _ in range(2))
+
+    def visit(number: int) -> None:
+        browser = client()
+        browser.headers["User-Agent"] = f"browser {number}"
+        for _ in range(2):
+            assert browser.get(f"/s/{share}").status_code == 200
+        for photo in photos[: number % 3 + 1]:
+            assert browser.put(f"/s/{share}/favourites/{photo}").is_success
+        assert browser.get(f"/s/{share}/download/{photos[0]}").status_code == 307
+
+    in_parallel(12, visit)
+    assert client().put(f"/s/{other}/favourites/{photos[2]}").is_success
+    assert client().get(f"/s/{share}", headers={"User-Agent": "WhatsApp/2.2"}).status_code == 200
+    assert client().head(f"/s/{share}").status_code == 200
+    stats = anna.call("GET", f"/share-links/{share}/stats").json()
+    link = anna.call("GET", f"/share-links/{share}").json()
+    [day] = stats["days"]
+    assert (day["unique_visitors"], day["views"], day["single_downloads"]) == (12, 24, 12)
+    for counter in ("views", "single_downloads", "zip_downloads"):
+        assert stats[counter] == link[counter] == day[counter]
+    assert [(one["photo_id"], one["filename"], one["likes"]) for one in stats["most_liked"]] == [
+        (photos[0], "0.jpg", 12), (photos[1], "1.jpg", 8), (photos[2], "2.jpg", 4),
+    ]  # fmt: skip
+    assert anna.call("DELETE", f"/photos/{photos[0]}").status_code == 204
+    liked = anna.call("GET", f"/share-links/{share}/stats").json()["most_liked"]
+    assert [one["photo_id"] for one in liked] == photos[1:]

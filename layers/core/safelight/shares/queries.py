@@ -9,7 +9,7 @@ from sqlalchemy import Date as SqlDate
 from sqlalchemy import Row, Select, cast, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from safelight.models import ArchiveDownload, Gallery, Selection, SelectionPhoto, ShareEvent, ShareLink
+from safelight.models import ArchiveDownload, Gallery, Photo, Selection, SelectionPhoto, ShareEvent, ShareLink
 
 type Counted = Row[ShareLink, int, int, int]
 
@@ -52,13 +52,14 @@ def page(
     return session.execute(statement.order_by(ShareLink.created_at.desc(), ShareLink.id.desc()).limit(limit)).all()
 
 
-def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int, int]]:
-    """(day, views, single downloads, ZIP downloads), oldest first."""
+def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int, int, int]]:
+    """(day, unique visitors, views, single downloads, ZIP downloads), oldest first."""
     # Written out, not bound: pg8000 would send it twice, and Postgres would take the two for different expressions.
     day = cast(func.timezone(literal_column("'UTC'"), ShareEvent.at), SqlDate).label("day")
     rows = session.execute(
         select(
             day,
+            func.count(ShareEvent.visitor.distinct()),
             func.count().filter(ShareEvent.kind == "view"),
             func.count().filter(ShareEvent.kind == "single_download"),
             func.count().filter(ShareEvent.kind == "zip_download"),
@@ -67,7 +68,22 @@ def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int,
         .group_by(day)
         .order_by(day)
     )
-    return [(date, views, singles, zips) for date, views, singles, zips in rows]
+    return [(date, visitors, views, singles, zips) for date, visitors, views, singles, zips in rows]
+
+
+def most_liked(session: Session, share_id: uuid.UUID, limit: int) -> list[tuple[uuid.UUID, str, int]]:
+    """(photo, its name, how many visitors picked it) of photos that are still shown, most picked first."""
+    likes = func.count().label("likes")
+    rows = session.execute(
+        select(Photo.id, Photo.filename, likes)
+        .join(SelectionPhoto, SelectionPhoto.photo_id == Photo.id)
+        .join(Selection, Selection.id == SelectionPhoto.selection_id)
+        .where(Selection.share_id == share_id, Photo.status == "ready", Photo.deleted_at.is_(None))
+        .group_by(Photo.id)
+        .order_by(likes.desc(), Photo.position, Photo.id)
+        .limit(limit)
+    )
+    return [(photo_id, filename, count) for photo_id, filename, count in rows]
 
 
 def submitted(session: Session, share_id: uuid.UUID) -> int:

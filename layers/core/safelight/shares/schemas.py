@@ -112,20 +112,33 @@ class SelectionOut(BaseModel):
 
 
 class ShareDay(BaseModel):
-    """One day in UTC."""
+    """One day in UTC. A visitor is told from others by a hash with a salt of the day: nobody is known the day after."""
 
     date: dt.date
+    unique_visitors: int
     views: int
     single_downloads: int
     zip_downloads: int
 
 
+class LikedPhoto(PickedPhoto):
+    """`likes`: how many visitors have it among their favourites now."""
+
+    likes: int
+
+
 class ShareStats(BaseModel):
-    """Totals and the days on which something happened, oldest first; `selections` are those submitted."""
+    """Totals and the days on which something happened, oldest first. Link previews, crawlers and HEAD count nothing.
+
+    `visitor_days` is the sum of the days' unique visitors: who comes on two days counts twice. `selections` are those
+    submitted, `most_liked` up to 20 photos.
+    """
 
     share_id: uuid.UUID
+    visitor_days: int
     views: int
     single_downloads: int
     zip_downloads: int
     selections: int
+    most_liked: list[LikedPhoto]
     days: list[ShareDay]

@@ -13,8 +13,9 @@ from safelight.models import ShareLink
 from safelight.pages import Page, decode_cursor, encode_cursor
 from safelight.security.passwords import hash_password
 from safelight.shares import queries
-from safelight.shares.schemas import ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
+from safelight.shares.schemas import LikedPhoto, ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
 
+MOST_LIKED = 20
 # A change of one of these ends every grant that was given under the old policy.
 POLICY = ("password_hash", "expires_at", "download", "max_downloads", "max_favourites", "strip_metadata", "revoked_at")
 
@@ -82,14 +83,19 @@ def stats(session: Session, counted: queries.Counted) -> ShareStats:
     """Totals, and a series by day in UTC."""
     link, views, singles, zips = counted
     days = [
-        ShareDay(date=date, views=v, single_downloads=s, zip_downloads=z)
-        for date, v, s, z in queries.days(session, link.id)
+        ShareDay(date=date, unique_visitors=u, views=v, single_downloads=s, zip_downloads=z)
+        for date, u, v, s, z in queries.days(session, link.id)
     ]
     return ShareStats(
         share_id=link.id,
+        visitor_days=sum(day.unique_visitors for day in days),
         views=views,
         single_downloads=singles,
         zip_downloads=zips,
+        most_liked=[
+            LikedPhoto(photo_id=photo_id, filename=filename, likes=likes)
+            for photo_id, filename, likes in queries.most_liked(session, link.id, MOST_LIKED)
+        ],
         selections=queries.submitted(session, link.id),
         days=days,
     )

@@ -6,11 +6,15 @@ endpoint, and the bucket's event feeds SQS. On one machine the worker watches th
 
 import logging
 import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from safelight.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)
+
+_AT_A_TIME = 8  # as many idle connections as the light store keeps
 
 
 class Writes(Protocol):
@@ -34,6 +38,13 @@ class Queue:
             self._store.write(wake_key(kind, job_id), b"", "application/octet-stream")
         except StorageUnavailable:
             log.warning("wake-up not sent", extra={"job_id": str(job_id), "kind": kind})
+
+    def wake_all(self, kind: str, job_ids: Sequence[uuid.UUID]) -> None:
+        """Say so of many, several at a time: somebody waits for the answer meanwhile."""
+        if self._store is None or not job_ids:
+            return
+        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+            list(threads.map(lambda job_id: self.wake(kind, job_id), job_ids))
 
 
 def wake_key(kind: str, job_id: uuid.UUID) -> str:

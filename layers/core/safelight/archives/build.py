@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 MIB = 1024 * 1024
 JOB = "build_archive"
 MAX_PARTS = 10_000
+ENOUGH = 256
+LONGEST = 1024 * MIB
 CONTENT_TYPE = "application/zip"
 # A failed archive is tried again when somebody asks after this long: the photo may have been replaced.
 TRY_AGAIN = dt.timedelta(minutes=2)
@@ -65,8 +67,13 @@ class Progress:
 
 
 def part_size(size: int, smallest: int) -> int:
-    """Bytes of each part but the last: whole MiB, and never more than 10,000 parts."""
-    return max(smallest, math.ceil(size / MAX_PARTS / MIB) * MIB)
+    """Bytes of each part but the last, in whole MiB: some hundreds of parts are enough for all the workers there are.
+
+    Each costs a job and a wake-up, while a long part costs no memory; so parts grow up to `LONGEST`, which takes 15 s
+    on one connection to S3, before there are more than `ENOUGH`. There are never more than 10,000.
+    """
+    wanted = min(math.ceil(size / ENOUGH / MIB) * MIB, LONGEST)
+    return max(smallest, wanted, math.ceil(size / MAX_PARTS / MIB) * MIB)
 
 
 def subject(digest: str, upload_id: str, number: int) -> uuid.UUID:
@@ -115,12 +122,17 @@ def progress(session: Session, archive: Archive) -> Progress:
     return Progress(status, done, archive.parts, archive.size, archive.failure_reason)
 
 
-def part_done(session: Session, store: Store, uploads: Uploads, archive: Archive, number: int, etag: str) -> None:
-    """Remember a part and, when it was the last, make the object. The caller holds the archive's row lock."""
-    queries.put_part(session, ArchivePart(digest=archive.digest, upload_id=archive.upload_id, number=number, etag=etag))
-    etags = queries.parts(session, archive)
-    if len(etags) == archive.parts:
-        _complete(store, uploads, archive, etags)
+def remember(session: Session, archive: Archive, number: int, etag: str) -> None:
+    """A part lies in the bucket. Nothing is written for an archive that was forgotten meanwhile."""
+    if queries.get(session, archive.digest) is not None:
+        part = ArchivePart(digest=archive.digest, upload_id=archive.upload_id, number=number, etag=etag)
+        queries.put_part(session, part)
+
+
+def finish(session: Session, store: Store, uploads: Uploads, archive: Archive) -> None:
+    """Make the object if no part is missing. The caller holds the archive's row lock, so that only one does."""
+    if queries.part_count(session, archive) == archive.parts:
+        _complete(store, uploads, archive, queries.parts(session, archive))
         archive.status = "ready"
         archive.ready_at = func.now()
 
@@ -156,9 +168,15 @@ def _begin(
         # Somebody began the same archive meanwhile; theirs counts.
         uploads.abort(archive_key(digest), archive.upload_id)
     else:
-        for number in range(1, archive.parts + 1):
-            payload = {"digest": digest, "upload_id": archive.upload_id, "number": number}
-            jobs.enqueue(session, queue, JOB, subject(digest, archive.upload_id, number), payload)
+        payloads = {
+            subject(digest, archive.upload_id, number): {
+                "digest": digest,
+                "upload_id": archive.upload_id,
+                "number": number,
+            }
+            for number in range(1, archive.parts + 1)
+        }
+        jobs.enqueue_all(session, queue, JOB, payloads)
     found = queries.get(session, digest, lock=True)
     assert found is not None
     return found

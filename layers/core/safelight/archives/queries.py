@@ -65,9 +65,7 @@ def stale(session: Session, unused_for: dt.timedelta, limit: int) -> list[Archiv
         session.scalars(
             select(Archive)
             .join(Gallery, Gallery.id == Archive.gallery_id)
-            .where(
-                (Archive.used_at < func.now() - unused_for) | Gallery.deleted_at.is_not(None) | outdated.exists()
-            )
+            .where((Archive.used_at < func.now() - unused_for) | Gallery.deleted_at.is_not(None) | outdated.exists())
             .limit(limit)
             .with_for_update(of=Archive, skip_locked=True)
         )

@@ -1,21 +1,20 @@
 """The job that brings one part of an archive."""
 
-import asyncio
 import logging
+import time
 import uuid
-from contextlib import closing
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
 
 from safelight import storage
 from safelight.archives import build, queries
 from safelight.archives.damage import explain, report
-from safelight.archives.fetch import Fetcher, renewing
-from safelight.archives.manifest import archive_key, load, manifest_key
-from safelight.archives.memory import Window
-from safelight.archives.plan import Plan
-from safelight.archives.stream import ArchiveBroken, open_archive
-from safelight.config import settings
+from safelight.archives.manifest import archive_key
+from safelight.archives.part import Beat, bring, plan_of
+from safelight.archives.stream import ArchiveBroken
 from safelight.db.engine import transaction
-from safelight.errors import ObjectMissing
+from safelight.errors import ObjectMissing, StorageUnavailable, Unavailable
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
 from safelight.models import Archive
@@ -23,7 +22,10 @@ from safelight.telemetry import log_context
 
 log = logging.getLogger(__name__)
 
-SOURCE_SECONDS = 3600
+BEAT_SECONDS = 30
+"""Between two extensions of the lease, which lasts three minutes; no read or send is silent for as long as that."""
+PATIENCE = (0.5, 1, 2, 4, 8)
+"""Seconds between attempts to tell the database of a part: a restart of it takes a few."""
 NOT_BUILT = "The ZIP could not be put together although it was tried several times. Please try again in a few minutes."
 
 
@@ -54,22 +56,20 @@ def build_part(job_id: uuid.UUID) -> None:
             jobs.fail(session, held, "every attempt ended with its worker")
             build.broken(session, storage.multipart(), archive, NOT_BUILT)
             return
+        known = queries.has_part(session, archive, int(held.payload["number"]))
     with log_context(job_id=str(job_id), gallery_id=str(archive.gallery_id), archive=archive.digest[:16]):
         try:
-            _attempt(held, archive)
+            _attempt(held, archive, known=known)
         except LeaseLost:
             log.warning("lease lost: another worker has the part")
 
 
-def _attempt(held: Claim, archive: Archive) -> None:
+def _attempt(held: Claim, archive: Archive, *, known: bool) -> None:
     number = int(held.payload["number"])
     try:
-        etag = _bring(archive, number)
-        with transaction() as session:
-            row = queries.get(session, archive.digest, lock=True)
-            jobs.complete(session, held)
-            if row is not None and row.status == "building" and row.upload_id == archive.upload_id:
-                build.part_done(session, storage.storage(), storage.multipart(), row, number, etag)
+        if not known and (etag := _bring(archive, number, _Heart(held))) is not None:
+            _keep(held, archive, number, etag)
+        _finish(held, archive)
     except LeaseLost:
         raise
     except ArchiveBroken as error:
@@ -81,47 +81,93 @@ def _attempt(held: Claim, archive: Archive) -> None:
         _end(held, archive, NOT_BUILT if held.last else f"{type(error).__name__}: {error}", last=held.last)
 
 
-def _bring(archive: Archive, number: int) -> str:
-    data, _ = storage.storage().read(manifest_key(archive.digest))
-    planned = load(data)
-    if planned.digest != archive.digest:
-        raise ValueError("the manifest is not the one that the archive is named after")
-    start = (number - 1) * archive.part_size
-    # A loop of this call's own: `asyncio.run` would take away the one that the thread may have.
-    with closing(asyncio.new_event_loop()) as loop:
-        part = loop.run_until_complete(read_range(planned, start, min(start + archive.part_size, planned.size)))
-        loop.run_until_complete(loop.shutdown_default_executor())
+def _bring(archive: Archive, number: int, beat: Beat) -> str | None:
+    """The part's ETag; None when the archive is made already."""
     key = archive_key(archive.digest)
     try:
-        return storage.multipart().put(key, archive.upload_id, number, part)
+        return bring(plan_of(archive.digest), archive.upload_id, number, archive.part_size, beat)
     except ObjectMissing:
         made = storage.storage().head(key)
         if made is None or made.size != archive.size:
             raise
-        return ""  # the object is made; what this part's ETag was does not matter any more
+        return None
 
 
-async def read_range(planned: Plan, start: int, stop: int) -> bytes:
-    fetcher = Fetcher(renewing(lambda: storage.internal_signer().get_urls(SOURCE_SECONDS)))
-    part = bytearray()
-    try:
-        stream = await open_archive(planned, start, stop, fetcher, Window(settings().archive_window))
+class _Heart:
+    """Keeps the lease while bytes come: a part may take longer than a lease, and nobody else should begin it then."""
+
+    def __init__(self, held: Claim) -> None:
+        self._held = held
+        self._next = time.monotonic() + BEAT_SECONDS
+
+    def __call__(self, done: float) -> None:
+        """`done` (0..1) of the part is on its way. Raises LeaseLost when another worker has it."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + BEAT_SECONDS
         try:
-            async for piece in stream:
-                part += piece
-        finally:
-            await stream.aclose()
-    finally:
-        await fetcher.close()
-    return bytes(part)
+            with transaction() as session:
+                jobs.extend(session, self._held, done)
+        except Unavailable:
+            log.warning("lease not kept: the database is away")  # it has time left; the part may be there before
+
+
+def _keep(held: Claim, archive: Archive, number: int, etag: str) -> None:
+    """Remember the part, before and apart from the archive: whatever fails then, it is not brought again."""
+
+    def keep(session: Session) -> None:
+        jobs.extend(session, held, 1.0)
+        build.remember(session, archive, number, etag)
+
+    _patiently(keep)
+
+
+def _finish(held: Claim, archive: Archive) -> None:
+    """The job is done; and if its part was the last, so is the archive."""
+
+    def finish(session: Session) -> None:
+        row = _wanted(session, archive)
+        jobs.complete(session, held)
+        if row is not None:
+            build.finish(session, storage.storage(), storage.multipart(), row)
+
+    _patiently(finish)
+
+
+def _wanted(session: Session, archive: Archive) -> Archive | None:
+    """The archive, locked, while this is the upload that makes it."""
+    row = queries.get(session, archive.digest, lock=True)
+    return row if row is not None and row.status == "building" and row.upload_id == archive.upload_id else None
+
+
+def _patiently(step: Callable[[Session], None]) -> None:
+    """`step` in a transaction, again while the database is away: it restarts in seconds, a lease lasts minutes.
+
+    What was committed although nobody said so is found by the lease: it is not held any more. Raises LeaseLost.
+    """
+    for pause in (*PATIENCE, None):
+        try:
+            with transaction() as session:
+                step(session)
+        except StorageUnavailable:
+            raise  # that is another kind of away
+        except Unavailable:
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return
 
 
 def _end(held: Claim, archive: Archive, reason: str, *, last: bool) -> None:
-    with transaction() as session:
+    def end(session: Session) -> None:
         if not last:
             jobs.retry(session, held, reason)
             return
         jobs.fail(session, held, reason)
-        row = queries.get(session, archive.digest, lock=True)
-        if row is not None and row.status == "building" and row.upload_id == archive.upload_id:
+        row = _wanted(session, archive)
+        if row is not None:
             build.broken(session, storage.multipart(), row, reason)
+
+    _patiently(end)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
+from itertools import batched
 from typing import Any
 
 from sqlalchemy import CursorResult, func, or_, select, update
@@ -11,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from safelight.models import Job
 
+_INSERT_MANY = 1000  # Postgres takes 65,535 parameters in one statement, and a row has four
 LIVE = Job.status.in_(("queued", "running"))
 
 
@@ -30,6 +33,24 @@ def insert_if_absent(session: Session, kind: str, subject_id: uuid.UUID, payload
         .returning(Job.id)
     )
     return session.scalars(statement).one_or_none()
+
+
+def insert_all_if_absent(session: Session, kind: str, payloads: Mapping[uuid.UUID, dict[str, Any]]) -> list[uuid.UUID]:
+    """The new jobs' ids; `payloads` are by subject, and a subject with a live job gets no other."""
+    rows = [
+        {"id": uuid.uuid4(), "kind": kind, "subject_id": subject_id, "payload": payload}
+        for subject_id, payload in payloads.items()
+    ]
+    made: list[uuid.UUID] = []
+    for some in batched(rows, _INSERT_MANY, strict=False):
+        statement = (
+            insert(Job)
+            .values(list(some))
+            .on_conflict_do_nothing(index_elements=[Job.kind, Job.subject_id], index_where=LIVE)
+            .returning(Job.id)
+        )
+        made += session.scalars(statement)
+    return made
 
 
 def live(session: Session, kind: str, subject_id: uuid.UUID) -> uuid.UUID | None:

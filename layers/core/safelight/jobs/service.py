@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,15 @@ def enqueue(
     return job_id
 
 
+def enqueue_all(
+    session: Session, queue: Queue, kind: str, payloads: Mapping[uuid.UUID, dict[str, Any]]
+) -> list[uuid.UUID]:
+    """One job for each subject that has no live one, in one statement; `payloads` by subject. The ids of the new."""
+    job_ids = queries.insert_all_if_absent(session, kind, payloads)
+    after_commit(session, lambda: queue.wake_all(kind, job_ids))
+    return job_ids
+
+
 def subject(session: Session, job_id: uuid.UUID) -> uuid.UUID | None:
     """What a job is about; None when there is no such job."""
     return queries.subject(session, job_id)
@@ -86,6 +96,27 @@ def claim(session: Session, job_id: uuid.UUID, *, lease_seconds: float = LEASE_S
 def extend(session: Session, held: Claim, progress: float, *, lease_seconds: float = LEASE_SECONDS) -> None:
     """Report progress (0..1) and keep the lease. Raises LeaseLost."""
     _change(session, held, progress=progress, lease_until=queries.seconds_from_now(lease_seconds))
+
+
+def step(session: Session, held: Claim, progress: float, *, anew: bool = False) -> None:
+    """As `extend`, for work in many steps: with `anew` this one is done, and the next has all its attempts.
+
+    Raises LeaseLost.
+    """
+    values: dict[str, Any] = {"attempts": 0} if anew else {}
+    _change(session, held, progress=progress, lease_until=queries.seconds_from_now(LEASE_SECONDS), **values)
+
+
+def release(session: Session, held: Claim, seconds: float) -> None:
+    """Go on later, in `seconds` at the earliest; this was no failed attempt. Raises LeaseLost."""
+    _change(
+        session, held, status="queued", attempts=0, lease_until=None, run_after=queries.seconds_from_now(seconds)
+    )
+
+
+def wake(session: Session, queue: Queue, kind: str, job_id: uuid.UUID) -> None:
+    """Say once more, after the commit, that a job is due."""
+    after_commit(session, lambda: queue.wake(kind, job_id))
 
 
 def complete(session: Session, held: Claim) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from safelight.storage.light import LightStore
     from safelight.storage.parts import Multipart
+    from safelight.storage.sending import Sender
     from safelight.storage.store import Storage
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "internal_signer",
     "light_store",
     "multipart",
+    "sender",
     "signer",
     "storage",
 ]
@@ -44,6 +46,14 @@ def multipart() -> "Multipart":
     from safelight.storage.parts import Multipart
 
     return Multipart(settings().bucket, _client())
+
+
+@lru_cache(maxsize=1)
+def sender() -> "Sender":
+    """Sends the parts of such uploads, without botocore."""
+    from safelight.storage.sending import Sender
+
+    return Sender(internal_signer())
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Large objects, written in parts that may come from many processes."""
+"""Large objects, written in parts that may come from many processes; `storage.sending` sends the parts."""
 
 from typing import TYPE_CHECKING
 
@@ -29,14 +29,6 @@ class Multipart:
         with translated(key):
             answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)
         return answer["UploadId"]
-
-    def put(self, key: str, upload_id: str, number: int, data: bytes) -> str:
-        """Write part `number` (from 1), again if need be; its ETag. Raises ObjectMissing when the upload is over."""
-        with translated(key), _ended(key):
-            answer = self._client.upload_part(
-                Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data
-            )
-        return answer["ETag"]
 
     def complete(self, key: str, upload_id: str, etags: "Iterable[tuple[int, str]]") -> None:
         """Make the object out of its parts, given as (number, ETag). Raises ObjectMissing when the upload is over."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from safelight.archives.plan import Entry, Literal, Plan, Source, plan
 from safelight.archives.receipt import RECEIPT, receipt
+from safelight.splice import splice
 from tests.core.archives import readers
 
 GIB4 = 1 << 32
@@ -48,6 +49,43 @@ def test_any_part_is_the_slice_of_the_whole(wanted: list[tuple[str, bytes, int]]
 def test_literal_members_make_the_same_bytes_as_objects(wanted: list[tuple[str, bytes, int]]) -> None:
     entries = [readers.photo(*member)._replace(data=member[1]) for member in wanted]
     assert readers.assembled(plan(entries), {}) == readers.naive_archive(wanted)
+
+
+@given(members, st.data())
+def test_members_cut_out_of_their_objects_make_the_same_bytes(
+    wanted: list[tuple[str, bytes, int]], data: st.DataObject
+) -> None:
+    """Objects with something before, in the middle and behind that the member leaves out."""
+    entries, contents = [], {}
+    for name, content, mtime in wanted:
+        middle = len(content) // 2
+        literal = content[:1]
+        contents[f"originals/{name}"] = (
+            b"before" + content[len(literal) : middle] + b"between" + content[middle:] + b"!"
+        )
+        at = 6 + max(middle - len(literal), 0)
+        pieces = [literal, (6, at), (at + 7, at + 7 + len(content[max(middle, len(literal)) :]))]
+        if middle < len(literal):
+            contents[f"originals/{name}"] = b"before" + b"between" + content[len(literal) :] + b"!"
+            pieces = [literal, (13, 13 + len(content) - len(literal))]
+        cut = splice(len(contents[f"originals/{name}"]), pieces)
+        entries.append(readers.photo(name, content, mtime)._replace(splice=cut))
+    layout, whole = plan(entries), readers.naive_archive(wanted)
+    assert readers.assembled(layout, contents) == whole
+    start = data.draw(st.integers(0, len(whole)))
+    stop = data.draw(st.integers(start, len(whole)))
+    assert readers.assembled(layout, contents, start, stop) == whole[start:stop]
+
+
+def test_a_member_cut_out_of_its_object_asks_for_the_object_as_it_is() -> None:
+    entry = Entry("a.jpg", 200_030, 0, 0, "k", '"e"', splice=splice(500_000, [b"0123456789", 200_000, (300, 320)]))
+    head, *pieces = plan([entry]).read()
+    assert isinstance(head, Literal)
+    assert pieces[0] == Literal(b"0123456789")
+    zeros = [piece.data for piece in pieces[1:5] if isinstance(piece, Literal)]
+    assert b"".join(zeros) == bytes(200_000)
+    assert max(map(len, zeros)) <= 65_536
+    assert pieces[5] == Source(entry._replace(size=500_000, splice=None), 300, 320)
 
 
 def test_a_part_touches_only_the_objects_it_needs() -> None:
@@ -141,6 +179,11 @@ def test_the_etag_changes_with_everything_that_decides_the_bytes() -> None:
         [entry._replace(key="", data=b"abc")],
         [entry._replace(key="", data=b"abd")],
         [entry._replace(key='k"e"', etag="")],
+        [entry._replace(splice=splice(9, [(0, 3)]))],
+        [entry._replace(splice=splice(10, [(0, 3)]))],
+        [entry._replace(splice=splice(9, [(1, 4)]))],
+        [entry._replace(splice=splice(9, [b"abc"]))],
+        [entry._replace(splice=splice(9, [3]))],
         [entry, entry._replace(name="b.jpg")],
         [entry._replace(name="b.jpg"), entry],
         [],
@@ -187,6 +230,7 @@ def test_extracted_times_are_exact(tmp_path: Path) -> None:
         Entry("a", 1, 1 << 32, 0, "k"),
         Entry("a", 1, -1, 0, "k"),
         Entry("a", 1, 0, 0, data=b"xy"),
+        Entry("a", 1, 0, 0, "k", splice=splice(9, [(0, 2)])),
     ],
 )
 def test_an_impossible_entry_is_refused(entry: Entry) -> None:

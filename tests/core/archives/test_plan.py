@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from safelight.archives.plan import Entry, Literal, Plan, Source, plan
 from safelight.archives.receipt import RECEIPT, receipt
-from safelight.splice import splice
+from safelight.splice import Piece, splice
 from tests.core.archives import readers
 
 GIB4 = 1 << 32
@@ -64,7 +64,7 @@ def test_members_cut_out_of_their_objects_make_the_same_bytes(
             b"before" + content[len(literal) : middle] + b"between" + content[middle:] + b"!"
         )
         at = 6 + max(middle - len(literal), 0)
-        pieces = [literal, (6, at), (at + 7, at + 7 + len(content[max(middle, len(literal)) :]))]
+        pieces: list[Piece] = [literal, (6, at), (at + 7, at + 7 + len(content[max(middle, len(literal)) :]))]
         if middle < len(literal):
             contents[f"originals/{name}"] = b"before" + b"between" + content[len(literal) :] + b"!"
             pieces = [literal, (13, 13 + len(content) - len(literal))]

@@ -39,8 +39,7 @@ def decode(data: bytes, facts: Facts) -> Decoded:
     else:
         header = pyvips.Image.new_from_source(pyvips.Source.new_from_memory(data), "")
         width, height, exif = header.width, header.height, _block(header, data, facts)
-        # The container of an AVIF turns it, and so does its loader, whatever EXIF repeats.
-        orientation = 1 if facts.format == "avif" else _get(header, "orientation")
+        orientation = _orientation(header, facts)
         image = _reduced(data, header)
     image = _flat(_srgb(image, facts)).copy_memory()
     if orientation in range(2, 9):
@@ -87,8 +86,13 @@ def _flat(image: pyvips.Image) -> pyvips.Image:
     return image if image.format == "uchar" else image.cast("uchar")
 
 
+def _orientation(header: pyvips.Image, facts: Facts) -> int:
+    """As TIFF 6.0 and EXIF number it. The container of an AVIF turns it, and so does its loader, whatever EXIF says."""
+    orientation = _get(header, "orientation")
+    return orientation if isinstance(orientation, int) and facts.format != "avif" else 1
+
+
 def _upright(image: pyvips.Image, orientation: int) -> pyvips.Image:
-    """What undoes the orientation of TIFF 6.0 and EXIF, by its number."""
     turn = {3: "d180", 4: "d180", 5: "d90", 6: "d90", 7: "d270", 8: "d270"}.get(orientation)
     turned = image.rot(turn) if turn else image
     return turned.fliphor() if orientation in (2, 4, 5, 7) else turned

@@ -14,7 +14,7 @@ from .render import render  # noqa: E402
 def work(data: bytes) -> bytes:
     """The answer for one picture: renditions and figures, or the reason why there are none."""
     try:
-        return wire.dump(render(data))
+        return wire.dump(render(data, hashed=False))
     except UnreadablePicture as error:
         return wire.dump(error.reason)
     except MemoryError:

@@ -237,6 +237,12 @@ def avif(orientation: int = 1, **options: object) -> bytes:
     return plain + stray
 
 
+def heic(orientation: int = 1, **options: object) -> bytes:
+    """A HEIC with everything in it, and with boxes that nobody asked for."""
+    plain = encode(scene(160, 100), "HEIF", icc_profile=SRGB, exif=b"Exif\0\0" + block(orientation), xmp=XMP, **options)
+    return plain + struct.pack(">I4s", 8 + 46, b"mpvd") + b"CANARY-MOTION-PHOTO".ljust(46, b"x")
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     **{f"jpeg, {name}": make for name, make in JPEGS.items()},
     "png": png,
@@ -251,4 +257,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "bigtiff": lambda: tiff(big_tiff=True),
     "avif": avif,
     "avif, turned": lambda: avif(6),
+    "heic": heic,
+    "heic, turned": lambda: heic(6),
+    "heic, tiles": lambda: heic(tile_size=64),
 }

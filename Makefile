@@ -62,8 +62,8 @@ coverage: venv ## The tests, with the lines of the core that none of them reache
 
 lock: venv ## Resolve requirements/*.in again into hashed requirements/*.txt
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv"; exit 1; }
-	@for name in dev core imaging vision tools bench; do \
-		constraint=; case $$name in core|imaging|vision) constraint="--constraint dev.txt";; esac; \
+	@for name in dev core imaging vision cli tools bench; do \
+		constraint=; case $$name in core|imaging|vision|cli) constraint="--constraint dev.txt";; esac; \
 		case $$name in imaging) constraint="$$constraint --no-emit-package pillow";; esac; \
 		(cd requirements && $(abspath $(UV)) pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 			--no-emit-index-url --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse --custom-compile-command "make lock" $$constraint $$name.in --output-file $$name.txt) \

@@ -134,7 +134,7 @@ at(".mine").onclick = async (event) => {
   link.dataset.busy = "yes";
   await last; // what was picked a moment ago comes along
   const head = await fetch(link.href, { method: "HEAD" }).catch(() => null);
-  if (head?.status === 202) await prepare(link);
+  if (head?.status === 202 || head?.status === 409) await prepare(link); // it waits, or says why not
   else if (head?.ok) location.assign(link.href);
   else tell("This download is not available just now.");
   link.textContent = "Download favourites";

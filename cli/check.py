@@ -1,0 +1,27 @@
+"""Is this file the whole archive? Every member is read, and its CRC-32 compared."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+from .say import progress
+
+PIECE = 1024 * 1024
+
+
+def damage(path: Path, expected: int) -> str | None:
+    """What is wrong with an archive of `expected` bytes, None if nothing is. Raises OSError."""
+    if path.stat().st_size != expected:
+        return "its length is wrong"
+    name, done = "", 0
+    try:
+        with zipfile.ZipFile(path) as archive, progress("Checking", expected) as advance:
+            for info in archive.infolist():
+                name = info.filename
+                with archive.open(info) as member:
+                    while piece := member.read(PIECE):
+                        done += len(piece)
+                        advance(done)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        return f"“{name}” is damaged" if name else f"it is no ZIP archive ({error})"
+    return None

@@ -35,7 +35,14 @@ from tests.functions.test_access import asks
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
-TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tiff": "image/tiff", "avif": "image/avif"}
+TYPES = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "tiff": "image/tiff",
+    "avif": "image/avif",
+    "heic": "image/heic",
+}
 # Two EXIF blocks that differ: which one counts is nobody's to say, so the file is not handed out.
 _TOLD = private.FILES["jpeg, baseline"]()
 UNCLEAR = _TOLD[:20] + private.segment(0xE1, b"Exif\0\0" + private.block(3)) + _TOLD[20:]
@@ -47,6 +54,7 @@ UPLOADS = {
     "web.webp": private.webp(8, lossless=True),
     "scan.tif": private.tiff(6),
     "new.avif": private.avif(),
+    "phone.heic": private.heic(6),
     "plain.jpg": encode(scene(200, 120), "JPEG"),
     "unclear.jpg": UNCLEAR,
     "before.jpg": private.FILES["jpeg, restart markers"](),

@@ -194,3 +194,21 @@ def test_due_lists_what_may_start_now() -> None:
     with transaction() as session:
         queries.delete_finished(session, dt.timedelta(days=7))
     assert sql("SELECT count(*) FROM jobs WHERE id = :id", id=done) == [(0,)]
+
+
+def test_many_are_enqueued_at_once_and_each_is_woken_once() -> None:
+    store = Store()
+    wanted = {uuid.uuid4(): {"number": number} for number in range(1003)}
+    first = next(iter(wanted))
+    live = enqueued(subject=first)
+    with transaction() as session:
+        made = service.enqueue_all(session, Queue(store), "work", wanted)
+        assert store.seen == []
+    assert len(set(made)) == 1002  # the first has a live one
+    assert live not in made
+    assert sorted(store.seen) == sorted((f"jobs/work/{job_id}", 1) for job_id in made)
+    rows = sql("SELECT subject_id, payload FROM jobs WHERE id = ANY(:ids)", ids=made)
+    assert dict(rows) == {key: wanted[key] for key in wanted if key != first}
+    with transaction() as session:
+        assert service.enqueue_all(session, Queue(store), "work", wanted) == []
+        assert service.enqueue_all(session, Queue(store), "work", {}) == []

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import random
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx2 as httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from safelight import clock, storage
-from safelight.archives import build, worker
+from safelight.archives import build, part, worker
 from safelight.config import settings
 from safelight.db.engine import transaction
+from safelight.errors import StorageUnavailable, Unavailable
 from safelight.jobs import queries as job_queries
+from safelight.jobs import service as jobs
 from safelight.models import Gallery, Photo, ShareLink, User
 from safelight.photos import keys
 from safelight.sweep import run as sweep
@@ -117,11 +127,234 @@ def test_parallel_jobs_build_what_would_have_been_streamed(share: str, monkeypat
     assert answer.status_code == 307
     built = httpx.get(answer.headers["location"])
     assert "Large.zip" in built.headers["content-disposition"]
-    part = httpx.get(answer.headers["location"], headers={"Range": "bytes=1000000-1000099"})
-    assert part.status_code == 206
-    assert part.content == built.content[1000000:1000100]
+    some = httpx.get(answer.headers["location"], headers={"Range": "bytes=1000000-1000099"})
+    assert some.status_code == 206
+    assert some.content == built.content[1000000:1000100]
     assert int(head.headers["content-length"]) == len(built.content)
     assert built.content == streamed(share, monkeypatch)
+
+
+@contextlib.contextmanager
+def workers(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """So many worker processes, ready to begin, each with its argument; whoever is left is killed."""
+    paths = os.pathsep.join([str(product.ROOT), str(product.ROOT / "layers/core")])
+    command = [sys.executable, "-m", "tests.core.archives.part_worker"]
+    running = [
+        subprocess.Popen(
+            [*command, *([argument] if argument else [])],
+            env={**os.environ, "PYTHONPATH": paths},
+            cwd=product.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for argument in arguments
+    ]
+    try:
+        for process in running:
+            assert heard(process) == "ready"
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    """The next line it says."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def begin(process: subprocess.Popen[str]) -> None:
+    """Let it."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def jobs_by_status() -> dict[str, int]:
+    with transaction() as session:
+        rows = session.execute(text("SELECT status, count(*) FROM jobs WHERE kind = 'build_archive' GROUP BY 1"))
+        return dict(rows.tuples().all())
+
+
+def one_object_and_nothing_else(expected: bytes) -> None:
+    """In the bucket lies the archive, whole; no upload is left, and no job is unfinished."""
+    [key] = [key for key in storage.storage().keys("archives/") if key.endswith(".zip")]
+    built, _ = storage.storage().read(key)
+    assert hashlib.sha256(built).hexdigest() == hashlib.sha256(expected).hexdigest()
+    assert list(storage.multipart().uploads("archives/")) == []
+    assert set(jobs_by_status()) == {"completed"}
+
+
+def test_eight_workers_of_which_one_is_killed_in_its_part(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = filled(28, 1536 * 1024)  # 42 MiB
+    assert client().get(share).status_code == 202
+    assert len(due()) == 9
+    with workers("dies", *[""] * 7) as (victim, *others):
+        begin(victim)
+        assert heard(victim) == "half"
+        for process in others:
+            begin(process)
+        victim.send_signal(signal.SIGKILL)
+        assert victim.wait() == -signal.SIGKILL
+        for process in others:
+            assert process.wait(120) == 0
+    assert jobs_by_status() == {"completed": 8, "running": 1}
+    assert client().get(share).status_code == 202
+    make_everything_due()
+    for job_id in due():
+        worker.build_part(job_id)
+    assert client().get(share).status_code == 307
+    one_object_and_nothing_else(streamed(share, monkeypatch))
+
+
+def test_eight_ask_at_once_and_every_part_comes_twice_at_once(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    barrier = threading.Barrier(8)
+
+    def ask(_: int) -> int:
+        visitor = client()
+        barrier.wait(10)
+        return visitor.get(share).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(ask, range(8))) == {202}
+        parts = due()
+        assert len(parts) == 4
+        list(threads.map(worker.build_part, [job_id for job_id in parts for _ in range(2)]))
+    assert client().get(share).status_code == 307
+    with transaction() as session:
+        assert session.scalars(text("SELECT attempts FROM jobs")).all() == [1, 1, 1, 1]
+    sweep()  # throws away the uploads that lost
+    one_object_and_nothing_else(streamed(share, monkeypatch))
+
+
+def test_a_part_that_was_brought_twice_changes_nothing(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose lease ran out, but which lives, sends its part as well: late, and to no effect."""
+    client().get(share)
+    [slow, *others] = due()
+    bring = part.bring
+
+    def overtaken(*arguments: Any) -> str:
+        etag = bring(*arguments)
+        patch.undo()
+        make_everything_due()
+        worker.build_part(slow)  # another worker takes the job over, and is faster
+        bring(*arguments)
+        return etag
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "bring", overtaken)
+        worker.build_part(slow)
+    assert jobs_by_status() == {"completed": 1, "queued": 3}
+    for job_id in others:
+        worker.build_part(job_id)
+    one_object_and_nothing_else(streamed(share, monkeypatch))
+
+
+def test_the_lease_is_kept_while_bytes_come_and_a_lost_one_ends_the_part(
+    share: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0)
+    client().get(share)
+    [first, *others] = due()
+    seen: list[tuple[float, bool]] = []
+    extend = jobs.extend
+
+    def watched(session: Session, held: jobs.Claim, done: float) -> None:
+        extend(session, held, done)
+        seen.append((done, held.job_id == first))
+        if len(seen) == 3:  # the lease is taken for run out, and somebody else has the job
+            session.execute(text("UPDATE jobs SET fencing = fencing + 1 WHERE id = :id"), {"id": first})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "extend", watched)
+        worker.build_part(first)
+    assert len(seen) == 3
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert 0 < seen[0][0] < 1
+    with transaction() as session:
+        assert session.scalar(text("SELECT count(*) FROM archive_parts")) == 0
+    make_everything_due()
+    for job_id in [first, *others]:
+        worker.build_part(job_id)
+    one_object_and_nothing_else(streamed(share, monkeypatch))
+
+
+def test_a_job_of_an_aborted_upload_is_tried_no_further_than_it_must(share: str) -> None:
+    client().get(share)
+    [[key, upload_id]] = storage.multipart().uploads("archives/")
+    storage.multipart().abort(key, upload_id)
+    [first, *others] = due()
+    worker.build_part(first)
+    assert jobs_by_status() == {"queued": 4}
+    with transaction() as session:
+        assert "ObjectMissing" in str(session.scalar(text("SELECT error FROM jobs WHERE id = :id"), {"id": first}))
+        session.execute(text("UPDATE archives SET status = 'failed'"))
+    make_everything_due()
+    for job_id in [first, *others]:
+        worker.build_part(job_id)
+    assert jobs_by_status() == {"completed": 4}
+    assert not any(key.endswith(".zip") for key in storage.storage().keys("archives/"))
+
+
+def test_a_store_that_is_busy_at_the_end_is_asked_again_without_the_part(
+    share: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client().get(share)
+    parts = due()
+    for job_id in parts[:-1]:
+        worker.build_part(job_id)
+
+    def busy(*_: object) -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.multipart(), "complete", busy)
+        worker.build_part(parts[-1])
+    assert client().get(share).json()["progress"] == 1.0
+    assert jobs_by_status() == {"completed": 3, "queued": 1}
+    make_everything_due()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "bring", busy)  # it is there: nobody sends it again
+        worker.build_part(parts[-1])
+    assert client().get(share).status_code == 307
+    one_object_and_nothing_else(streamed(share, monkeypatch))
+
+
+def test_a_database_that_restarts_meanwhile_loses_no_part(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client().get(share)
+    parts = due()
+    bring = part.bring
+    attempts = iter([True, True])
+
+    def restarting(*arguments: Any) -> str:
+        etag = bring(*arguments)
+        with transaction() as session:  # as a restart does: every connection ends, and for a while there is no other
+            ended = text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            session.execute(ended)
+        return etag
+
+    remember = build.remember
+
+    def away(*arguments: Any) -> None:
+        if next(attempts, None):
+            raise Unavailable
+        remember(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "PATIENCE", (0.01, 0.01, 0.01))
+        patch.setattr(worker, "bring", restarting)
+        patch.setattr(build, "remember", away)
+        for job_id in parts:
+            worker.build_part(job_id)
+    with transaction() as session:
+        assert session.scalars(text("SELECT attempts FROM jobs")).all() == [1, 1, 1, 1]
+    one_object_and_nothing_else(streamed(share, monkeypatch))
 
 
 def test_a_job_that_died_on_the_way_is_done_again(share: str) -> None:
@@ -213,7 +446,12 @@ def test_the_sweep_deletes_archives_nobody_wants(share: str) -> None:
 
 @pytest.mark.parametrize(
     ("size", "smallest", "expected"),
-    [(1, 5 * MIB, 5 * MIB), (20 * 1024 * MIB, 64 * MIB, 64 * MIB), (10**12, 64 * MIB, 96 * MIB)],
+    [
+        (1, 5 * MIB, 5 * MIB),
+        (20 * 1024 * MIB, 64 * MIB, 80 * MIB),
+        (10**12, 64 * MIB, 1024 * MIB),
+        (2 * 10**13, 64 * MIB, 1908 * MIB),
+    ],
 )
 def test_parts_are_never_too_many(size: int, smallest: int, expected: int) -> None:
     assert build.part_size(size, smallest) == expected

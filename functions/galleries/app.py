@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
+from safelight.events import service as events
+from safelight.events.schemas import EventOut
 from safelight.galleries import service
 from safelight.galleries.schemas import GalleryCreate, GalleryOut, GalleryPatch
 from safelight.pages import Page
@@ -29,6 +31,12 @@ def list_galleries(
 ) -> Page[GalleryOut]:
     """My galleries, newest first."""
     return service.list_page(session, user.id, limit, cursor)
+
+
+@app.get("/events")
+def list_events(user: CurrentUser, session: DbSession, limit: Limit = PAGE, cursor: Cursor = None) -> Page[EventOut]:
+    """What happened after `cursor`, oldest first: photos that are ready, favourites that were submitted."""
+    return events.list_page(session, user.id, limit, cursor)
 
 
 @app.get("/galleries/{gallery_id}")

@@ -19,11 +19,13 @@ from safelight.clock import now
 from safelight.config import settings
 from safelight.db.engine import transaction
 from safelight.erasures import queries as erasure_queries
+from safelight.events import queries as event_queries
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
 from safelight.photos import keys, queries, upload
 from safelight.photos.upload import Heads
 from safelight.queue import Queue
+from safelight.reprocessing import queries as reprocessing_queries
 from safelight.shares import queries as share_queries
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
 PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
 # A visitor's hash is of one day, so nothing older is carried on.
+EVENTS_KEPT = dt.timedelta(days=30)
 REPORTS_KEPT = dt.timedelta(days=90)
 DOWNLOADS_KEPT = dt.timedelta(days=1)
 EMPTY_SELECTIONS_KEPT = dt.timedelta(days=30)
@@ -128,10 +131,12 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
     """Deleted photos leave the bucket, then the database; in that order, so that nothing is forgotten in the bucket."""
     with transaction() as session:
         queries.hide_orphans(session)
+        # Whoever walks through a gallery may be writing a photo's files at this moment.
+        walked = reprocessing_queries.galleries(session)
         photos = [
             photo
             for photo in queries.deleted(session, BATCH)
-            if job_queries.live(session, upload.JOB, photo.id) is None
+            if photo.gallery_id not in walked and job_queries.live(session, upload.JOB, photo.id) is None
         ]
         store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
         queries.erase(session, [photo.id for photo in photos])
@@ -146,6 +151,7 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
         swept.rolled_up = share_queries.roll_up(session, 50 * BATCH)
         share_queries.forget_downloads(session, DOWNLOADS_KEPT)
         session.execute(text(throttle.FORGET))
+        event_queries.forget(session, EVENTS_KEPT)
 
 
 def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:

@@ -5,14 +5,13 @@ out takes more than one machine. Only wrong passwords count.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from safelight import throttle
+from safelight.db.engine import runner
 from safelight.throttle import Claim, Rule
 
 MINUTES = 60.0
@@ -38,7 +37,7 @@ def sign_in(session: Session, secret: str, ip: str | None, account: str) -> Iter
     )
     _take(session, secret, *claims)
     yield
-    throttle.give_back(_run(session), secret, *claims)
+    throttle.give_back(runner(session), secret, *claims)
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def password(session: Session, secret: str, user_id: uuid.UUID) -> Iterator[None
     claim = Claim(PASSWORD, str(user_id))
     _take(session, secret, claim)
     yield
-    throttle.give_back(_run(session), secret, claim)
+    throttle.give_back(runner(session), secret, claim)
 
 
 def registration(session: Session, secret: str, ip: str | None, per_hour: int) -> None:
@@ -61,10 +60,6 @@ def refresh(session: Session, secret: str, ip: str | None) -> None:
 
 
 def _take(session: Session, secret: str, *claims: Claim) -> None:
-    throttle.take(_run(session), secret, *claims)
+    throttle.take(runner(session), secret, *claims)
     # Kept whatever the rest of the request does, and no row stays locked while a password is hashed.
     session.commit()
-
-
-def _run(session: Session) -> Callable[..., Any]:
-    return lambda sql, **values: session.execute(text(sql), values)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import pg8000.dbapi
 from pg8000.exceptions import DatabaseError
-from sqlalchemy import Engine, ExceptionContext, create_engine, event
+from sqlalchemy import Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -78,6 +79,11 @@ def transaction() -> Iterator[Session]:
             session.commit()
             raise
         session.commit()
+
+
+def runner(session: Session) -> Callable[..., Any]:
+    """Runs SQL with `:named` parameters in the session's transaction, as the driver's connections do."""
+    return lambda sql, **values: session.execute(text(sql), values)
 
 
 def after_commit(session: Session, action: Callable[[], None]) -> None:

@@ -10,7 +10,10 @@ type Kind = Literal["account", "gallery"]
 
 
 class ErasureOut(BaseModel):
-    """What belonged to what was deleted; `size` is bytes of originals. `finished_at` once no row and no object is left."""
+    """What belonged to what was deleted; `size` is bytes of originals.
+
+    `finished_at` is set once no row and no object is left.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -5,6 +5,7 @@ from safelight.models.analysis import Analysis
 from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
 from safelight.models.erasure import Erasure
+from safelight.models.event import Event
 from safelight.models.gallery import CleanOriginal, Gallery, Photo, Rendition
 from safelight.models.job import Job
 from safelight.models.reprocessing import Reprocessing
@@ -21,6 +22,7 @@ __all__ = [
     "Base",
     "CleanOriginal",
     "Erasure",
+    "Event",
     "Gallery",
     "Job",
     "Photo",

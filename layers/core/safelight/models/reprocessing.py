@@ -2,8 +2,10 @@
 
 import datetime as dt
 import uuid
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from safelight.models.base import Base, Created, Identified, Updated
@@ -16,7 +18,7 @@ class Reprocessing(Identified, Created, Updated, Base):
     """One walk through a gallery's ready photos in the order (position, id); `at_position`, `at_id` is the last done.
 
     `total` counts the photos that were there when it began, `done` those walked past, `failed` those of them whose
-    original could not be used. At most one of a kind runs in a gallery.
+    original could not be used; `failures` names the first of these. At most one of a kind runs in a gallery.
     """
 
     __tablename__ = "reprocessings"
@@ -35,5 +37,6 @@ class Reprocessing(Identified, Created, Updated, Base):
     failed: Mapped[int] = mapped_column(server_default="0", default=0)
     at_position: Mapped[int | None] = mapped_column(BigInteger)
     at_id: Mapped[uuid.UUID | None]
+    failures: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), default=list)
     error: Mapped[str | None]
     completed_at: Mapped[dt.datetime | None]

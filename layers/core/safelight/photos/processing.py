@@ -14,11 +14,12 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from safelight.config import MAX_PHOTO_BYTES
-from safelight.db.engine import transaction
+from safelight.db.engine import runner, transaction
 from safelight.errors import ObjectChanged, ObjectMissing, SafelightError
+from safelight.events import outbox
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
-from safelight.models import Rendition
+from safelight.models import Photo, Rendition
 from safelight.photos import keys, queries
 from safelight.pictures.errors import UnreadablePicture
 from safelight.pictures.types import Rendered
@@ -39,10 +40,15 @@ class Reads(Protocol):
     def read(self, key: str, *, if_match: str | None = None, limit: int | None = None) -> tuple[bytes, ObjectInfo]: ...
 
 
-class Store(Reads, Protocol):
-    """What processing needs of the object store."""
+class Writes(Protocol):
+    """A store that objects are written to."""
 
     def write(self, key: str, data: bytes, content_type: str) -> ObjectInfo: ...
+
+
+class Store(Reads, Writes, Protocol):
+    """What processing needs of the object store."""
+
     def copy(self, src: str, dst: str, *, if_match: str, content_type: str) -> ObjectInfo: ...
 
 
@@ -134,10 +140,11 @@ def _keep(store: Store, photo: _Photo, rendered: Rendered, info: ObjectInfo) -> 
         original = store.copy(keys.incoming(photo.id), destination, if_match=info.etag, content_type=photo.content_type)
     except (ObjectChanged, ObjectMissing) as error:
         raise BadUpload("The file was replaced while it was being checked. Please upload it again.") from error
-    return original, [_write(store, photo, made) for made in rendered.renditions]
+    return original, [write(store, photo, made) for made in rendered.renditions]
 
 
-def _write(store: Store, photo: _Photo, made: MadeRendition) -> Rendition:
+def write(store: Writes, photo: _Photo, made: MadeRendition) -> Rendition:
+    """Put one rendition where it belongs; its row."""
     key = keys.rendition(photo.gallery_id, photo.id, made.name)
     written = store.write(key, made.data, made.content_type)
     return Rendition(
@@ -162,12 +169,18 @@ def _finish(held: Claim, photo: _Photo, rendered: Rendered, original: ObjectInfo
             return  # deleted meanwhile: the sweep erases what was written
         row.status, row.failure_reason = "ready", None
         row.damaged_at = row.damage_reason = None
-        row.width, row.height, row.thumbhash = rendered.width, rendered.height, rendered.thumbhash
-        row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
+        describe(row, rendered)
         row.sha256, row.crc32, row.etag = rendered.sha256, rendered.crc32, original.etag
         queries.replace_renditions(session, row.id, renditions)
         queries.replace_clean(session, row.id, rendered.clean)
         queries.keep_metrics(session, row, rendered.metrics)
+        outbox.append(runner(session), "image_uploaded", row.gallery_id, row.id, row.title or row.filename)
+
+
+def describe(row: Photo, rendered: Rendered) -> None:
+    """What the picture says of itself."""
+    row.width, row.height, row.thumbhash = rendered.width, rendered.height, rendered.thumbhash
+    row.taken_at, row.camera = rendered.taken_at, dict(rendered.camera)
 
 
 def _fail(held: Claim, reason: str) -> None:

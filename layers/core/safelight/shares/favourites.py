@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pg8000.native import Connection
 
 from safelight.errors import Conflict, NotFound, TooManyRequests
+from safelight.events import outbox
 from safelight.shares.visits import Share
 
 PER_VISITOR, PER_LINK = 20, 1000
@@ -147,6 +148,8 @@ def submit(connection: Connection, share: Share, token: str | None, given: Submi
     )
     if not rows:
         raise NothingPicked
+    told = {"share_id": str(share.id), "selection_id": str(selection)}
+    outbox.append(connection.run, "selection_submitted", share.gallery_id, share.gallery_id, share.title, **told)
     submitted_at: dt.datetime = rows[0][0]
     return submitted_at
 

@@ -6,13 +6,13 @@ PYTHON := $(VENV)/bin/python
 SAM := .venv-tools/sam/bin/sam
 SOURCES := layers/core/safelight functions local tests migrations $(wildcard bench cli)
 UV = $(or $(shell command -v uv),.venv-tools/uv/bin/uv)
-BENCHES := signing views pages load pictures archives archive_memory build coldstart
+BENCHES := signing views pages load pictures culling archives archive_memory build coldstart
 # Test processes at a time, each with servers of its own; one file stays in one process. PARALLEL=0 for a debugger.
 PARALLEL ?= 2
 PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up dev demo admin test check format lint types imports template build bench lock coverage venv sam clean
+.PHONY: help up dev demo admin reprocess test check format lint types imports template build bench lock coverage venv sam clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: venv ## Fill the running stack with a gallery and print its share address
 
 admin: venv ## Make EMAIL an administrator of the running stack and print a new password
 	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)"
+
+reprocess: venv ## Make a GALLERY's renditions again, or its analyses or clean files (WHAT), with SAFELIGHT_KEY
+	@$(PYTHON) -m local.reprocess "$(GALLERY)" $(WHAT)
 
 test: venv ## Run all tests against their own Postgres and object store (ARGS for pytest)
 	@$(PYTEST) $(ARGS)

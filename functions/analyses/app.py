@@ -2,13 +2,20 @@
 
 from fastapi import Request, Response
 
-from safelight.analyses import service
-from safelight.analyses.schemas import AnalysisCreated, AnalysisOut, AnalysisStatus, PhotoAnalysis, UploadAnalysis
+from safelight.analyses import choosing, service
+from safelight.analyses.schemas import (
+    AnalysisCreated,
+    AnalysisOut,
+    AnalysisStatus,
+    Culling,
+    PhotoAnalysis,
+    UploadAnalysis,
+)
 from safelight.pages import Page
 from safelight.web.analyses import LockedAnalysis, OwnAnalysis
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.conditional import conditional
-from safelight.web.deps import PAGE, CurrentUser, Cursor, DbSession, JobQueue, Limit, PublicSigner, Store
+from safelight.web.deps import PAGE, CurrentUser, Cursor, DbSession, JobQueue, Limit, OwnGallery, PublicSigner, Store
 
 app = create_app("analyses")
 
@@ -53,6 +60,15 @@ def get_analysis(analysis: OwnAnalysis, request: Request) -> Response:
 def delete_analysis(analysis: LockedAnalysis, session: DbSession) -> None:
     """Forget an analysis; the photo stays."""
     service.delete(session, analysis)
+
+
+@app.get("/galleries/{gallery_id}/culling", response_model=Culling)
+def get_culling(
+    gallery: OwnGallery, request: Request, session: DbSession, limit: Limit = PAGE, cursor: Cursor = None
+) -> Response:
+    """Bursts and near-duplicates of a gallery, each with its best frame and why."""
+    tag = choosing.etag(session, gallery.id, limit, cursor)
+    return conditional(request, tag, lambda: choosing.page(session, gallery.id, limit, cursor))
 
 
 handler = lambda_handler(app)

@@ -1,11 +1,15 @@
-"""/health, /metrics and the API's documentation."""
+"""/health, /metrics, /admin and the API's documentation."""
+
+import uuid
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 
+from safelight.reprocessing import service as reprocessing
+from safelight.reprocessing.schemas import ReprocessingOut, ReprocessRequest
 from safelight.web import docs, health, metrics, pages
 from safelight.web.app import create_app, lambda_handler
-from safelight.web.deps import Admin, DbSession
+from safelight.web.deps import Admin, DbSession, JobQueue
 
 app = create_app("operations")
 
@@ -45,6 +49,20 @@ def get_docs_asset(asset: str) -> Response:
 def get_asset(asset: str) -> Response:
     """A script or style of the visitor's page."""
     return pages.asset(asset)
+
+
+@app.post("/admin/galleries/{gallery_id}/reprocess", status_code=202)
+def reprocess_gallery(
+    gallery_id: uuid.UUID, request: ReprocessRequest, _admin: Admin, session: DbSession, queue: JobQueue
+) -> ReprocessingOut:
+    """Make a gallery's renditions or figures again, or join whoever does; administrators only."""
+    return reprocessing.request(session, queue, gallery_id, request.what)
+
+
+@app.get("/admin/reprocessings/{reprocessing_id}")
+def get_reprocessing(reprocessing_id: uuid.UUID, _admin: Admin, session: DbSession) -> ReprocessingOut:
+    """How far it is; administrators only."""
+    return reprocessing.show(session, reprocessing_id)
 
 
 handler = lambda_handler(app)

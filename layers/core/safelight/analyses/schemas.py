@@ -102,3 +102,45 @@ class AnalysisCreated(AnalysisOut):
     """`upload` is the form for the file, with an analysis that waits for one."""
 
     upload: UploadForm | None = None
+
+
+class CullingFrame(BaseModel):
+    """A photo in its group. `score` is 0..1; `sharpness` is relative to the sharpest of the group, 0..1.
+
+    `clipped` is the share of its pixels that are black or blown out; `faces` how many were found, null when none
+    were looked for; `distance` in how many of 64 bits its dHash differs from the best's.
+    """
+
+    photo_id: uuid.UUID
+    filename: str
+    taken_at: dt.datetime | None
+    rank: int
+    score: float
+    sharpness: float
+    clipped: float
+    faces: int | None
+    distance: int
+
+
+class CullingGroup(BaseModel):
+    """Photos of the same thing, the best first. A `burst` was taken within seconds; `similar` ones look the same."""
+
+    kind: Literal["burst", "similar"]
+    best: uuid.UUID
+    why: str
+    photos: list[CullingFrame]
+
+
+class Culling(BaseModel):
+    """One page of a gallery's groups in the gallery's order. `group_count` and the counts of photos are of all pages.
+
+    `not_analysed` are ready photos without figures: the first 200; they are in no group.
+    """
+
+    items: list[CullingGroup]
+    next_cursor: str | None
+    group_count: int
+    photo_count: int
+    grouped_count: int
+    not_analysed_count: int
+    not_analysed: list[uuid.UUID]

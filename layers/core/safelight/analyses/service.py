@@ -78,6 +78,15 @@ def _of_photo(session: Session, queue: Queue, owner_id: uuid.UUID, wanted: Photo
     return analysis
 
 
+def search_again(session: Session, queue: Queue, photo_id: uuid.UUID) -> None:
+    """Look for faces once more where they were looked for; those that are known stay until then."""
+    analysis = queries.searched(session, photo_id)
+    if analysis is not None:
+        analysis.status, analysis.error = "processing", None
+        session.flush()
+        jobs.enqueue(session, queue, FACES_JOB, analysis.id)
+
+
 def complete(session: Session, store: Heads, queue: Queue, analysis: Analysis) -> Analysis:
     """The client says that it has uploaded. Idempotent. Raises NotUploaded."""
     if analysis.status == "pending":

@@ -109,9 +109,7 @@ def step(session: Session, held: Claim, progress: float, *, anew: bool = False) 
 
 def release(session: Session, held: Claim, seconds: float) -> None:
     """Go on later, in `seconds` at the earliest; this was no failed attempt. Raises LeaseLost."""
-    _change(
-        session, held, status="queued", attempts=0, lease_until=None, run_after=queries.seconds_from_now(seconds)
-    )
+    _change(session, held, status="queued", attempts=0, lease_until=None, run_after=queries.seconds_from_now(seconds))
 
 
 def wake(session: Session, queue: Queue, kind: str, job_id: uuid.UUID) -> None:

@@ -1,0 +1,1 @@
+"""Reprocessing: renditions and figures of a whole gallery made again, behind everything else that waits."""

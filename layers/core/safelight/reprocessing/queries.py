@@ -1,0 +1,67 @@
+"""SQL over reprocessings."""
+
+import uuid
+
+from sqlalchemy import ColumnElement, exists, func, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from safelight.models import Gallery, Job, Photo, Rendition, Reprocessing
+
+LIVE = Reprocessing.status.in_(("queued", "running"))
+
+
+def gallery(session: Session, gallery_id: uuid.UUID) -> Gallery | None:
+    """A gallery, whoever owns it."""
+    return session.scalars(select(Gallery).where(Gallery.id == gallery_id, Gallery.deleted_at.is_(None))).one_or_none()
+
+
+def begin(session: Session, gallery_id: uuid.UUID, what: str) -> uuid.UUID | None:
+    """A new walk through the gallery; None when one of this kind is under way."""
+    total = select(func.count()).where(_ready(gallery_id)).scalar_subquery()
+    return session.scalars(
+        insert(Reprocessing)
+        .values(id=uuid.uuid4(), gallery_id=gallery_id, what=what, total=total)
+        .on_conflict_do_nothing(index_elements=[Reprocessing.gallery_id, Reprocessing.what], index_where=LIVE)
+        .returning(Reprocessing.id)
+    ).one_or_none()
+
+
+def live(session: Session, gallery_id: uuid.UUID, what: str) -> uuid.UUID | None:
+    """The walk that is under way."""
+    return session.scalars(
+        select(Reprocessing.id).where(Reprocessing.gallery_id == gallery_id, Reprocessing.what == what, LIVE)
+    ).one_or_none()
+
+
+def get(session: Session, reprocessing_id: uuid.UUID, *, lock: bool = False) -> Reprocessing | None:
+    """One walk."""
+    return session.get(Reprocessing, reprocessing_id, with_for_update=lock or None, populate_existing=True)
+
+
+def after(session: Session, walk: Reprocessing) -> Photo | None:
+    """The next photo of the walk; none when it is through."""
+    statement = select(Photo).where(_ready(walk.gallery_id))
+    if walk.at_position is not None and walk.at_id is not None:
+        statement = statement.where(tuple_(Photo.position, Photo.id) > (walk.at_position, walk.at_id))
+    return session.scalars(statement.order_by(Photo.position, Photo.id).limit(1)).one_or_none()
+
+
+def renditions(session: Session, photo_id: uuid.UUID) -> list[Rendition]:
+    """What the photo has."""
+    return list(session.scalars(select(Rendition).where(Rendition.photo_id == photo_id)))
+
+
+def somebody_waits(session: Session, kinds: tuple[str, ...]) -> bool:
+    """Whether a job of these kinds could start now and has not."""
+    waiting = exists().where(Job.kind.in_(kinds), Job.status == "queued", Job.run_after <= func.now())
+    return bool(session.scalar(select(waiting)))
+
+
+def galleries(session: Session) -> set[uuid.UUID]:
+    """Galleries that are being walked through: their photos' files may be written at this moment."""
+    return set(session.scalars(select(Reprocessing.gallery_id).where(LIVE)))
+
+
+def _ready(gallery_id: uuid.UUID) -> ColumnElement[bool]:
+    return (Photo.gallery_id == gallery_id) & (Photo.status == "ready") & Photo.deleted_at.is_(None)

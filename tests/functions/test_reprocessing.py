@@ -1,0 +1,345 @@
+"""Reprocessing a gallery: with progress, behind uploads, once, and whatever dies or is deleted meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from typing import Any
+
+import pytest
+
+from functions.reprocess_gallery.app import handler
+from safelight.db.engine import transaction
+from safelight.errors import StorageUnavailable
+from safelight.jobs import queries as job_queries
+from safelight.photos import keys
+from safelight.pictures import child
+from safelight.pictures.errors import UnreadablePicture
+from safelight.pictures.types import Rendered
+from safelight.reprocessing import walk
+from safelight.storage import storage
+from safelight.storage.store import Storage
+from safelight.sweep import run as sweep
+from tests.api import Photographer, jpeg, run_jobs, sqs_event
+from tests.functions.access import promote
+from tests.functions.support import in_parallel, problem, sql
+
+pytestmark = pytest.mark.usefixtures("shared_api")
+
+RENDER = child.render
+
+
+@pytest.fixture
+def boss(shared_api: str) -> Photographer:
+    assert shared_api
+    someone = Photographer.registered()
+    promote(someone)
+    return someone
+
+
+@pytest.fixture
+def anna(shared_api: str) -> Photographer:
+    assert shared_api
+    return Photographer.registered()
+
+
+@pytest.fixture
+def gallery(anna: Photographer) -> str:
+    """With three ready photos."""
+    made = str(anna.gallery()["id"])
+    for shade in range(3):
+        anna.upload(made, jpeg(640, 480, (shade * 60, 90, 30)))
+    run_jobs()
+    return made
+
+
+def photos(anna: Photographer, gallery: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = anna.call("GET", f"/galleries/{gallery}/photos").json()["items"]
+    return listed
+
+
+def begin(boss: Photographer, gallery: str, what: str = "renditions") -> dict[str, Any]:
+    answer = boss.call("POST", f"/admin/galleries/{gallery}/reprocess", json={"what": what})
+    assert answer.status_code == 202, answer.text
+    begun: dict[str, Any] = answer.json()
+    return begun
+
+
+def state(boss: Photographer, walk_id: str) -> dict[str, Any]:
+    answer = boss.call("GET", f"/admin/reprocessings/{walk_id}")
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def made_of(gallery: str) -> list[tuple[Any, ...]]:
+    return sql(
+        "SELECT r.photo_id, r.name, r.sha256, r.etag FROM renditions r JOIN photos p ON p.id = r.photo_id"
+        " WHERE p.gallery_id = :id ORDER BY 1, 2",
+        id=gallery,
+    )
+
+
+def offered(walk_id: str) -> None:
+    """The queue brings the walk's wake-up once."""
+    [(job_id,)] = sql("SELECT id FROM jobs WHERE subject_id = :id AND status IN ('queued', 'running')", id=walk_id)
+    assert handler(sqs_event(f"jobs/reprocess_gallery/{job_id}"), None) == {"batchItemFailures": []}
+
+
+def test_renditions_are_made_again_and_whoever_looks_sees_the_old_ones_meanwhile(
+    boss: Photographer, anna: Photographer, gallery: str
+) -> None:
+    before = made_of(gallery)
+    sql("UPDATE renditions SET sha256 = 'old' WHERE name = 'thumb'")
+    [first, *_] = photos(anna, gallery)
+    storage().delete([keys.rendition(uuid.UUID(gallery), uuid.UUID(first["id"]), "preview")])
+    sql("DELETE FROM analyses WHERE photo_id = :id", id=first["id"])
+    begun = begin(boss, gallery)
+    assert (begun["status"], begun["total"], begun["done"]) == ("queued", 3, 0)
+    assert {photo["status"] for photo in photos(anna, gallery)} == {"ready"}
+    assert run_jobs() == 1
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"], done["failures"]) == ("completed", 3, 0, [])
+    assert done["completed_at"]
+    assert [row[:3] for row in made_of(gallery)] == [row[:3] for row in before]
+    for _, name, _, etag in made_of(gallery):
+        assert name
+        assert etag
+    assert storage().head(keys.rendition(uuid.UUID(gallery), uuid.UUID(first["id"]), "preview"))
+    assert sql("SELECT status FROM analyses WHERE photo_id = :id", id=first["id"]) == [("ready",)]
+
+
+def test_what_did_not_change_is_not_written_again(
+    boss: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    real = Storage.write
+
+    def noted(self: Storage, key: str, data: bytes, content_type: str) -> Any:
+        written.append(key)
+        return real(self, key, data, content_type)
+
+    monkeypatch.setattr(Storage, "write", noted)
+    begun = begin(boss, gallery)
+    run_jobs()
+    assert state(boss, begun["id"])["status"] == "completed"
+    assert written == []
+
+
+def test_figures_are_made_again_and_faces_where_they_were_asked_for(
+    boss: Photographer, anna: Photographer, gallery: str
+) -> None:
+    searched = photos(anna, gallery)[0]["id"]
+    anna.call("POST", "/analyses", json={"photo_id": searched})
+    run_jobs()
+    sql("UPDATE analyses SET result = result || '{\"sharpness\": 1999.0}'")
+    renditions = made_of(gallery)
+    begun = begin(boss, gallery, "analyses")
+    # The walk, and after its first photo one search for faces, which it makes room for.
+    for _ in range(4):
+        sql("UPDATE jobs SET run_after = now() WHERE status = 'queued'")
+        run_jobs()
+    assert state(boss, begun["id"])["status"] == "completed"
+    rows = sql(
+        "SELECT a.photo_id::text, a.status, a.result->>'sharpness', a.result ? 'faces' FROM analyses a"
+        " JOIN photos p ON p.id = a.photo_id WHERE p.gallery_id = :id", id=gallery,
+    )  # fmt: skip
+    assert len(rows) == 3
+    for photo_id, status, sharpness, faces in rows:
+        assert (status, faces) == ("ready", photo_id == searched)
+        assert float(sharpness) < 1999
+    assert made_of(gallery) == renditions
+
+
+def test_a_second_call_joins_the_first_and_another_kind_does_not(boss: Photographer, gallery: str) -> None:
+    ids = {one["id"] for one in in_parallel(8, lambda _: begin(boss, gallery), threads=8)}
+    assert len(ids) == 1
+    assert begin(boss, gallery, "clean")["id"] not in ids
+    assert run_jobs() == 2
+    assert begin(boss, gallery)["id"] not in ids
+    run_jobs()
+
+
+def test_a_damaged_original_is_told_and_its_photo_keeps_what_it_has(
+    boss: Photographer, anna: Photographer, gallery: str
+) -> None:
+    gone, changed, sound = (photo["id"] for photo in photos(anna, gallery))
+    before = made_of(gallery)
+    storage().delete([f"originals/{gallery}/{gone}"])
+    storage().write(f"originals/{gallery}/{changed}", jpeg(colour=(1, 1, 1)), "image/jpeg")
+    begun = begin(boss, gallery)
+    assert run_jobs() == 1
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 2)
+    assert [one["photo_id"] for one in done["failures"]] == [gone, changed]
+    assert "no longer in the storage" in done["failures"][0]["reason"]
+    assert "not the one that was uploaded" in anna.photo(changed)["damage_reason"]
+    assert [bool(anna.photo(one)["damaged_at"]) for one in (gone, changed, sound)] == [True, True, False]
+    assert {photo["status"] for photo in photos(anna, gallery)} == {"ready"}
+    assert made_of(gallery) == before
+
+
+def test_a_picture_that_is_refused_now_is_named_and_not_damaged(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: bytes, __: str) -> Rendered:
+        raise UnreadablePicture("Too new.")
+
+    monkeypatch.setattr(child, "render", refuse)
+    begun = begin(boss, gallery)
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["failed"], done["failures"][0]["reason"]) == ("completed", 3, "Too new.")
+    assert not any(photo["damaged_at"] for photo in photos(anna, gallery))
+
+
+def test_uploads_come_first(boss: Photographer, anna: Photographer, gallery: str) -> None:
+    """Between any two photos of the walk, a waiting upload is let past."""
+    begun = begin(boss, gallery)
+    upload = anna.upload(gallery)
+    offered(begun["id"])
+    assert state(boss, begun["id"])["done"] == 0
+    [(status, attempts, later)] = sql(
+        "SELECT status, attempts, run_after > now() FROM jobs WHERE subject_id = :id", id=begun["id"]
+    )
+    assert (status, attempts, later) == ("queued", 0, True)
+    run_jobs()
+    assert anna.photo(upload)["status"] == "ready"
+    sql("UPDATE jobs SET run_after = now() WHERE status = 'queued'")
+    run_jobs()
+    assert state(boss, begun["id"])["status"] == "completed"
+
+
+def test_a_walk_goes_in_slices(boss: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = begin(boss, gallery)
+    moments = iter([0.0, 0.0, 99.0] * 10)
+    monkeypatch.setattr(walk, "monotonic", lambda: next(moments))
+    seen = []
+    for _ in range(4):
+        offered(begun["id"])
+        seen.append(state(boss, begun["id"])["done"])
+    assert seen == [1, 2, 3, 3]
+    assert state(boss, begun["id"])["status"] == "completed"
+
+
+def test_a_killed_worker_loses_the_photo_at_hand_and_no_more(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+    seen: list[bytes] = []
+
+    class Killed(BaseException):
+        pass
+
+    def die_at_the_second(data: bytes, content_type: str) -> Rendered:
+        seen.append(data)
+        if len(seen) == 2:
+            raise Killed
+        return RENDER(data, content_type)
+
+    monkeypatch.setattr(child, "render", die_at_the_second)
+    with pytest.raises(Killed):
+        offered(begun["id"])
+    half = state(boss, begun["id"])
+    assert (half["status"], half["done"]) == ("running", 1)
+    offered(begun["id"])  # its lease still runs
+    assert len(seen) == 2
+    sql("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE subject_id = :id", id=begun["id"])
+    assert run_jobs() == 1
+    assert state(boss, begun["id"])["done"] == 3
+    assert len(seen) == 4
+    assert len(photos(anna, gallery)) == 3
+
+
+def test_a_photo_that_kills_every_worker_is_passed_over(boss: Photographer, anna: Photographer, gallery: str) -> None:
+    begun = begin(boss, gallery)
+    sql(
+        "UPDATE jobs SET status = 'running', attempts = max_attempts, lease_until = now() - interval '1 second'"
+        " WHERE subject_id = :id",
+        id=begun["id"],
+    )
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 1)
+    assert done["failures"] == [{"photo_id": photos(anna, gallery)[0]["id"], "reason": walk.NOT_MADE}]
+
+
+def test_a_store_that_is_away_ends_the_walk_and_marks_no_photo(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+
+    def away(*_: object, **__: object) -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "read", away)
+        for _ in range(5):
+            sql("UPDATE jobs SET run_after = now() WHERE subject_id = :id", id=begun["id"])
+            assert run_jobs() == 1
+    failed = state(boss, begun["id"])
+    assert (failed["status"], failed["error"], failed["failed"]) == ("failed", walk.AWAY, 0)
+    assert not any(photo["damaged_at"] for photo in photos(anna, gallery))
+    again = begin(boss, gallery)
+    assert again["id"] != begun["id"]
+    run_jobs()
+    assert state(boss, again["id"])["status"] == "completed"
+
+
+def test_an_overtaken_worker_keeps_nothing(boss: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = begin(boss, gallery)
+
+    def render_too_slowly(data: bytes, content_type: str) -> Rendered:
+        monkeypatch.setattr(child, "render", RENDER)
+        sql("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE subject_id = :id", id=begun["id"])
+        assert run_jobs() == 1
+        return dataclasses.replace(RENDER(data, content_type), width=1)
+
+    monkeypatch.setattr(child, "render", render_too_slowly)
+    offered(begun["id"])
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"]) == ("completed", 3)
+    assert sql("SELECT count(*) FROM photos WHERE gallery_id = :id AND width = 1", id=gallery) == [(0,)]
+
+
+def test_a_photo_deleted_at_that_moment_leaves_nothing_behind(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = photos(anna, gallery)[0]["id"]
+    storage().delete([keys.rendition(uuid.UUID(gallery), uuid.UUID(first), "thumb")])
+    begun = begin(boss, gallery)
+
+    def render_then_delete(data: bytes, content_type: str) -> Rendered:
+        monkeypatch.setattr(child, "render", RENDER)
+        gone = anna.call("DELETE", f"/photos/{first}")
+        assert gone.status_code == 204, gone.text
+        sweep()  # its files may be written at this moment
+        assert sql("SELECT count(*) FROM photos WHERE id = :id", id=first) == [(1,)]
+        return RENDER(data, content_type)
+
+    monkeypatch.setattr(child, "render", render_then_delete)
+    run_jobs()
+    assert state(boss, begun["id"])["status"] == "completed"
+    sweep()
+    assert not any(storage().head(key) for key in keys.of_photo(uuid.UUID(gallery), uuid.UUID(first)))
+    assert sql("SELECT count(*) FROM photos WHERE id = :id", id=first) == [(0,)]
+
+
+def test_a_gallery_deleted_meanwhile_ends_the_walk(boss: Photographer, anna: Photographer, gallery: str) -> None:
+    begun = begin(boss, gallery)
+    assert anna.call("DELETE", f"/galleries/{gallery}").status_code == 204
+    run_jobs()
+    assert state(boss, begun["id"])["status"] == "cancelled"
+    problem(boss.call("POST", f"/admin/galleries/{gallery}/reprocess", json={"what": "clean"}), 404, "not_found")
+    sweep()
+    assert sql("SELECT count(*) FROM galleries WHERE id = :id", id=gallery) == [(0,)]
+
+
+def test_for_administrators_and_sound_requests_only(boss: Photographer, anna: Photographer, gallery: str) -> None:
+    problem(anna.call("POST", f"/admin/galleries/{gallery}/reprocess", json={"what": "clean"}), 403, "forbidden")
+    problem(anna.call("GET", f"/admin/reprocessings/{uuid.uuid4()}"), 403, "forbidden")
+    problem(boss.call("GET", f"/admin/reprocessings/{uuid.uuid4()}"), 404, "not_found")
+    for bad in ({"what": "everything"}, {}, {"what": "clean", "more": 1}):
+        problem(boss.call("POST", f"/admin/galleries/{gallery}/reprocess", json=bad), 422, "invalid")
+    with transaction() as session:
+        assert job_queries.due(session, 10) == []

@@ -87,6 +87,12 @@ def orient(upright: Image.Image, orientation: int) -> Image.Image:
     return upright if how is None else upright.transpose(how)
 
 
+def ycck(data: bytes) -> bytes:
+    """A CMYK JPEG whose Adobe segment says that its first three components are YCbCr (transform 2), as Photoshop's."""
+    at = data.index(b"Adobe") + 11
+    return data[:at] + b"\x02" + data[at + 1 :]
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     """A PNG chunk."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -8,6 +8,7 @@ Options that are not obvious, each measured with libvips 8.18 and pyvips 3.2:
 - `linear=True` and shrinking in the JPEG decoder are five times slower and visibly softer, respectively.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyvips
@@ -74,7 +75,9 @@ def _srgb(image: pyvips.Image, facts: Facts) -> pyvips.Image:
             image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
     known = image.interpretation == "srgb" and isinstance(profile, bytes) and is_srgb(profile)
     if isinstance(profile, bytes) and not known:
-        image = image.icc_transform("srgb", intent="relative", embedded=True)
+        # One that no engine understands says nothing, which is no reason to lose the photo.
+        with suppress(pyvips.Error):
+            image = image.icc_transform("srgb", intent="relative", embedded=True)
     return image if image.interpretation == "srgb" else image.colourspace("srgb")
 
 

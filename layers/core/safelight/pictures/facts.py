@@ -79,7 +79,7 @@ def inspect(data: bytes, content_type: str | None = None) -> Facts:
             )
     try:
         header = PARSERS[kind](data)
-    except (ValueError, struct.error, IndexError, KeyError) as error:
+    except (ValueError, struct.error, IndexError, KeyError, OverflowError) as error:
         raise UnreadablePicture(
             f"This {name} file is damaged: its header cannot be read. Export the photo again and upload the new file."
         ) from error
@@ -123,7 +123,7 @@ def _stranger(data: bytes) -> str:
     for pattern, what in _STRANGERS:
         if pattern.match(data):
             return f"This file is {what}, not a photo. {_EXPORT}" if "raw" not in what else _RAW
-    return f"This file is not a photo in a format that can be shown (JPEG, PNG, WebP, TIFF or AVIF). {_EXPORT}"
+    return f"This file is not a photo in a format that can be shown (JPEG, PNG, WebP, TIFF, HEIC or AVIF). {_EXPORT}"
 
 
 _RAW = f"This file is a camera raw file, which cannot be shown as it is. {_EXPORT}"

@@ -24,7 +24,7 @@ def render(data: bytes, *, hashed: bool = True) -> Rendered:
     """Renditions and facts of a picture, in this process and without limits: `child.render` is this behind a wall.
 
     Renditions are progressive JPEGs of quality 80 in sRGB, upright, transparency on white, never larger than the
-    original, with no metadata. Raises `UnreadablePicture` for anything that is not a whole, acceptable photo. The hashes
+    original, with no metadata. Raises `UnreadablePicture` for anything that is not a whole, acceptable photo. Hashes
     of the original are left out where nobody would believe them.
     """
     facts = inspect(data)

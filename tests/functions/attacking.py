@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import uuid
 from urllib.parse import urlsplit
 
 from safelight.web.docs import openapi
+from safelight.web.policy import ROUTES as POLICY
 from tests.api import client
+from tests.functions.access import World, promote
 
 DOCUMENT = json.loads(openapi())
 """The API's own description."""
@@ -19,6 +23,15 @@ JSON_ROUTES = sorted(
     if "application/json" in operation.get("requestBody", {}).get("content", {})
 )
 """Those that take JSON."""
+
+
+def administered() -> World:
+    """An administrator with one of everything; what she has none of has an id that nobody has."""
+    made = World.made()
+    promote(made.anna)
+    for name in re.findall(r"{(\w+)}", " ".join(POLICY)):
+        made.things.setdefault(name, str(uuid.uuid4()))
+    return made
 
 
 def raw(text: bytes) -> bytes:

@@ -22,7 +22,8 @@ from safelight.clock import now
 from safelight.shares import visits
 from safelight.web.policy import ROUTES as POLICY
 from tests.api import PASSWORD, Photographer, client, jpeg, run_jobs
-from tests.functions.access import BODIES, LINK_PASSWORD, World, promote, request
+from tests.functions.access import BODIES, LINK_PASSWORD, World, request
+from tests.functions.attacking import administered
 from tests.functions.support import in_parallel, problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -35,9 +36,7 @@ RACES = 100 if os.environ.get("FUZZ") else 10
 @pytest.fixture(scope="module")
 def world(shared_api: str) -> World:
     assert shared_api
-    made = World.made()
-    promote(made.anna)
-    return made
+    return administered()
 
 
 def link(world: World, **policy: Any) -> str:

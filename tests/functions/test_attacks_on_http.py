@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -13,8 +12,8 @@ from safelight.config import settings
 from safelight.web.policy import ROUTES as POLICY
 from tests import product
 from tests.api import PASSWORD, client
-from tests.functions.access import BODIES, LINK_PASSWORD, World, promote, request
-from tests.functions.attacking import JSON_ROUTES, raw
+from tests.functions.access import BODIES, LINK_PASSWORD, World, request
+from tests.functions.attacking import JSON_ROUTES, administered, raw
 from tests.functions.support import problem
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -28,10 +27,7 @@ PUBLIC = ("/docs", "/docs/{asset}", "/assets/{asset}", "/openapi.json")
 @pytest.fixture(scope="module")
 def world(shared_api: str) -> World:
     assert shared_api
-    made = World.made()
-    promote(made.anna)
-    made.things["erasure_id"] = str(uuid.uuid4())
-    return made
+    return administered()
 
 
 def ask(route: str, world: World, **headers: str) -> httpx.Response:

@@ -10,8 +10,8 @@ import pytest
 
 from safelight.web.policy import ROUTES as POLICY
 from tests.api import PASSWORD, Photographer, client
-from tests.functions.access import BODIES, World, promote
-from tests.functions.attacking import DOCUMENT, JSON_ROUTES, raw
+from tests.functions.access import BODIES, World
+from tests.functions.attacking import DOCUMENT, JSON_ROUTES, administered, raw
 from tests.functions.support import problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -20,10 +20,7 @@ pytestmark = pytest.mark.usefixtures("shared_api")
 @pytest.fixture(scope="module")
 def world(shared_api: str) -> World:
     assert shared_api
-    made = World.made()
-    promote(made.anna)
-    made.things["erasure_id"] = str(uuid.uuid4())
-    return made
+    return administered()
 
 
 @pytest.mark.parametrize("route", sorted(route for route in POLICY if "{" in route))

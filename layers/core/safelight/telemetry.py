@@ -45,11 +45,16 @@ def outline(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        lines.append(" ".join([f"{type(cause).__module__}.{type(cause).__qualname__}", *_codes(cause)]))
+        lines.append(kind(cause))
         places = traceback.extract_tb(cause.__traceback__)
         lines += [f"  {place.filename}:{place.lineno} in {place.name}" for place in places]
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(lines)
+
+
+def kind(error: BaseException) -> str:
+    """What an error is, without its message: its class and its codes."""
+    return " ".join([f"{type(error).__module__}.{type(error).__qualname__}", *_codes(error)])
 
 
 def _codes(error: BaseException) -> list[str]:

@@ -25,7 +25,7 @@ from safelight.pictures.errors import UnreadablePicture
 from safelight.pictures.types import Rendered
 from safelight.queue import Queue
 from safelight.storage.objects import ObjectInfo
-from safelight.telemetry import log_context
+from safelight.telemetry import kind, log_context
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _attempt(held: Claim, analysis: Analysis, attempt: Callable[[Claim, Analysis
         log.info("not analysed", extra={"reason": error.detail})
     except Exception as error:
         log.exception("not analysed", extra={"attempt": held.attempt})
-        _end(held, f"{type(error).__name__}: {error}", last=held.last, told=GAVE_UP)
+        _end(held, kind(error), last=held.last, told=GAVE_UP)
 
 
 def _original(store: Store, analysis: Analysis) -> tuple[bytes, str]:

@@ -18,7 +18,7 @@ from safelight.errors import ObjectMissing, StorageUnavailable, Unavailable
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
 from safelight.models import Archive
-from safelight.telemetry import log_context
+from safelight.telemetry import kind, log_context
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def _attempt(held: Claim, archive: Archive, *, known: bool) -> None:
         _end(held, archive, explain(error.entry, error.reason), last=error.reason != "storage_unavailable" or held.last)
     except Exception as error:
         log.exception("part not built", extra={"attempt": held.attempt, "number": number})
-        _end(held, archive, NOT_BUILT if held.last else f"{type(error).__name__}: {error}", last=held.last)
+        _end(held, archive, NOT_BUILT if held.last else kind(error), last=held.last)
 
 
 def _bring(archive: Archive, number: int, beat: Beat) -> str | None:

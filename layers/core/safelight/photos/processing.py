@@ -25,7 +25,7 @@ from safelight.pictures.errors import UnreadablePicture
 from safelight.pictures.types import Rendered
 from safelight.pictures.types import Rendition as MadeRendition
 from safelight.storage.objects import ObjectInfo
-from safelight.telemetry import log_context
+from safelight.telemetry import kind, log_context
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _attempt(held: Claim, photo: _Photo, store: Store, render: Render) -> None:
         log.info("photo refused", extra={"reason": error.detail})
     except Exception as error:
         log.exception("photo not processed", extra={"attempt": held.attempt})
-        _later(held, f"{type(error).__name__}: {error}")
+        _later(held, kind(error))
 
 
 def give_up(session: Session, photo_id: uuid.UUID, reason: str) -> None:

@@ -27,6 +27,7 @@ BODIES: dict[str, Any] = {
     "PATCH /photos/{photo_id}": {"title": "mine"},
     "PATCH /share-links/{share_id}": {"label": "mine"},
     "PATCH /admin/users/{user_id}": {"is_active": True},
+    "POST /admin/galleries/{gallery_id}/reprocess": {"what": "analyses"},
     "POST /analyses": {"filename": "x.jpg", "content_type": "image/jpeg", "file_size": 1},
     "POST /s/{share_id}/unlock": {"password": LINK_PASSWORD},
 }
@@ -62,6 +63,7 @@ class World:
             "name": "thumb",
             "asset": "gallery.js",
             "analysis_id": anna.call("POST", "/analyses", json={"photo_id": photo, "faces": False}).json()["id"],
+            "reprocessing_id": reprocessed(gallery),
             "key_id": key_id,
             "session_id": next(one["id"] for one in sessions if not one["current"]),
             "user_id": anna.call("GET", "/auth/me").json()["id"],
@@ -83,3 +85,13 @@ def request(
 def promote(someone: Photographer) -> None:
     """Make an administrator."""
     sql("UPDATE users SET is_admin = true WHERE email = :email", email=someone.email)
+
+
+def reprocessed(gallery: str) -> str:
+    """A walk through the gallery that has ended."""
+    [(made,)] = sql(
+        "INSERT INTO reprocessings (id, gallery_id, what, status) VALUES (gen_random_uuid(), :id, 'clean', 'completed')"
+        " RETURNING id::text",
+        id=gallery,
+    )
+    return str(made)

@@ -39,7 +39,24 @@ PREFIXES = {
         "archives": {"Get", "Put", "Abort"},
         "jobs/build_archive": {"Put"},
     },
-    "OperationsRole": {},
+    "OperationsRole": {"jobs/reprocess_gallery": {"Put"}},
+    "AnalysesRole": {
+        "analyses": {"Get", "Put"},
+        "jobs/analyse_photo": {"Put"},
+        "jobs/find_faces": {"Put"},
+    },
+    "AnalysePhotoRole": {
+        "analyses": {"Get", "Put"},
+        "originals": {"Get"},
+        "jobs/find_faces": {"Put"},
+    },
+    "FindFacesRole": {"analyses": {"Get"}, "renditions": {"Get"}},
+    "ReprocessGalleryRole": {
+        "originals": {"Get"},
+        "renditions": {"Get", "Put"},
+        "jobs/find_faces": {"Put"},
+        "jobs/reprocess_gallery": {"Put"},
+    },
     "ProcessPhotoRole": {
         "incoming": {"Get"},
         "originals": {"Get", "Put"},
@@ -55,8 +72,12 @@ PREFIXES = {
         "originals": {"Delete"},
         "renditions": {"Delete"},
         "archives": {"Delete", "Abort"},
+        "analyses": {"Get", "Delete"},
         "jobs/process_photo": {"Put"},
         "jobs/build_archive": {"Put"},
+        "jobs/analyse_photo": {"Put"},
+        "jobs/find_faces": {"Put"},
+        "jobs/reprocess_gallery": {"Put"},
     },
     "MigrateRole": {},
 }

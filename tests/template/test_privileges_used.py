@@ -11,21 +11,27 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from botocore.client import BaseClient
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from safelight import storage, sweep
+from safelight.analyses import processing as analysing
+from safelight.analyses import service as analyses
 from safelight.archives import build
 from safelight.archives import queries as archive_queries
 from safelight.archives import worker as build_worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
-from safelight.models import Archive, Photo, Rendition
+from safelight.models import Analysis, Archive, Job, Photo, Rendition, User
+from safelight.photos import upload as upload_photo
 from safelight.photos import worker
+from safelight.pictures import child, faces
 from safelight.queue import Queue
+from safelight.reprocessing import service as reprocessing
+from safelight.reprocessing import walk
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
-from safelight.web import archive as web_archive
+from safelight.web import building as web_building
 from safelight.web.deps import get_queue
 from tests import product
 from tests.core.pictures import samples
@@ -121,7 +127,7 @@ class Caller:
 
     def __call__(self, function: str, method: str, path: str, body: Any = None) -> httpx.Response:
         app = importlib.import_module(f"functions.{function}.app").app
-        if function == "photos":
+        if function in ("photos", "analyses", "operations"):
             # As on AWS, where wake-ups leave through the bucket.
             app.dependency_overrides[get_queue] = lambda: Queue(storage.light_store())
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -156,7 +162,7 @@ def upload(call: Caller, gallery: str, data: bytes) -> str:
 def build_archives(call: Caller, ledger: Ledger, share: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One archive built and handed out, one that two visitors began at once, and one whose photo is gone."""
     monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", "1")
-    monkeypatch.setattr(web_archive, "_queue", lambda: Queue(storage.light_store()))
+    monkeypatch.setattr(web_building, "_queue", lambda: Queue(storage.light_store()))
     product.forget()
     path = f"/s/{share}/download/all"
     assert call("downloads", "GET", path).status_code == 202
@@ -185,6 +191,53 @@ def build_parts(ledger: Ledger) -> None:
     assert parts
 
 
+def analyse(call: Caller, ledger: Ledger, photo: str) -> None:
+    """A photo whose figures are made again, a file sent for analysis, and one of which nobody told."""
+    first = call("analyses", "POST", "/analyses", {"photo_id": photo, "faces": False}).json()["id"]
+    call("analyses", "POST", "/analyses", {"photo_id": photo})
+    call("analyses", "DELETE", f"/analyses/{first}")
+    call("analyses", "POST", "/analyses", {"photo_id": photo})
+    data = samples.jpeg()
+    wanted = {"filename": "a.jpg", "content_type": "image/jpeg", "file_size": len(data)}
+    sent, lost = (call("analyses", "POST", "/analyses", wanted).json()["id"] for _ in range(2))
+    for one in (sent, lost):
+        storage.storage().write(f"analyses/{one}/upload", data, "image/jpeg")
+    call("analyses", "POST", f"/analyses/{sent}/complete")
+    queue, store = Queue(storage.light_store()), storage.storage()
+    for kind, run in (
+        (analyses.JOB, lambda job_id: analysing.measure(job_id, store, child.render, queue)),
+        (analyses.FACES_JOB, lambda job_id: analysing.find_faces(job_id, store, faces.find)),
+    ):
+        with transaction() as session:
+            due = [job_id for job_id, of in job_queries.due(session, 100) if of == kind]
+        ledger.function = kind
+        for job_id in due:
+            run(job_id)
+        ledger.function = "nobody"
+        assert due
+    with transaction() as session:
+        session.get_one(Analysis, uuid.UUID(lost)).updated_at -= 2 * sweep.PENDING_LOOKED_FOR
+
+
+def reprocess(call: Caller, ledger: Ledger, gallery: str, photo: str) -> None:
+    """Everything made again; one rendition is missing, and the work is cut into two slices."""
+    with transaction() as session:
+        session.execute(update(User).values(is_admin=True))
+    storage.storage().delete([f"renditions/{gallery}/{photo}/thumb.jpg"])
+    for what in ("renditions", "analyses"):
+        path = f"/admin/galleries/{gallery}/reprocess"
+        walk_id = uuid.UUID(call("operations", "POST", path, {"what": what}).json()["id"])
+        with transaction() as session:
+            job_id = job_queries.live(session, reprocessing.JOB, walk_id)
+            session.execute(delete(Job).where(Job.kind == upload_photo.JOB))
+        assert job_id is not None
+        ledger.function = reprocessing.JOB
+        for seconds in (0, 60):
+            walk.walk(job_id, storage.storage(), child.render, Queue(storage.light_store()), seconds=seconds)
+        ledger.function = "nobody"
+        assert call("operations", "GET", f"/admin/reprocessings/{walk_id}").json()["status"] == "completed"
+
+
 def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     call = Caller(ledger)
     person = {"email": "ada@example.com", "password": "Correct-Horse-7"}
@@ -210,11 +263,14 @@ def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger, monk
     call("downloads", "GET", f"/s/{share}/download/all?size=web")
 
     build_archives(call, ledger, share, monkeypatch)
+    analyse(call, ledger, photo)
+    reprocess(call, ledger, gallery, photo)
 
     call("photos", "DELETE", f"/photos/{photo}")
     storage.multipart().begin("archives/forgotten.zip", "application/zip")
     with transaction() as session:
-        jobs.enqueue(session, Queue(), build.JOB, uuid.uuid4())
+        for kind in (build.JOB, analyses.FACES_JOB, reprocessing.JOB):
+            jobs.enqueue(session, Queue(), kind, uuid.uuid4())
         session.execute(update(Archive).values(used_at=func.now() - 2 * build.KEPT_UNUSED))
     with transaction() as session:
         # Its event was lost, and nobody called complete.

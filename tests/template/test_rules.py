@@ -120,6 +120,7 @@ def test_nothing_temporary_stays_in_the_bucket() -> None:
     assert all(rule["Status"] == "Enabled" for rule in rules)
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
         "incoming/": 2,
+        "analyses/": 2,
         "jobs/": 2,
         "archives/": 7,
     }
@@ -134,6 +135,10 @@ def test_the_bucket_tells_the_worker_of_uploads_and_wakeups() -> None:
         "incoming/": "ProcessPhotoQueue",
         "jobs/process_photo/": "ProcessPhotoQueue",
         "jobs/build_archive/": "BuildArchiveQueue",
+        "analyses/": "AnalysePhotoQueue",
+        "jobs/analyse_photo/": "AnalysePhotoQueue",
+        "jobs/find_faces/": "FindFacesQueue",
+        "jobs/reprocess_gallery/": "ReprocessGalleryQueue",
     }
     assert {entry["Event"] for entry in told} == {"s3:ObjectCreated:*"}
 

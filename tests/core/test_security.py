@@ -6,6 +6,7 @@ import datetime as dt
 import time
 import uuid
 
+import bcrypt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +32,27 @@ def test_a_password_costs_what_it_should_and_nobody_costs_the_same() -> None:
 
     known, unknown = (min(cost(which) for _ in range(2)) for which in (hashed, None))
     assert 0.5 < known / unknown < 2
+
+
+def test_one_comparison_at_full_cost_for_anybody_and_any_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also at the very first unknown name, and for what is too long to be anybody's password."""
+    hashed = passwords.hash_password("Correct-Horse-7")
+    compared: list[tuple[int, bytes]] = []
+
+    def checkpw(password: bytes, against: bytes) -> bool:
+        compared.append((len(password), against[:7]))
+        return True
+
+    def no_hash(*_: object) -> bytes:
+        raise AssertionError("a second hash is a second quarter of a second")
+
+    monkeypatch.setattr(bcrypt, "checkpw", checkpw)
+    monkeypatch.setattr(bcrypt, "hashpw", no_hash)
+    assert not passwords.verify_password("Correct-Horse-7", None)
+    assert not passwords.verify_password("x" * 1024, None)
+    assert not passwords.verify_password("x" * 1024, hashed)
+    assert passwords.verify_password("Correct-Horse-7", hashed)
+    assert compared == [(15, b"$2b$12$"), (72, b"$2b$12$"), (72, b"$2b$12$"), (15, b"$2b$12$")]
 
 
 def test_a_password_beyond_72_bytes_is_never_cut() -> None:

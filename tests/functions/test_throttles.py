@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from typing import Any
 
+import bcrypt
 import pytest
 
 from safelight import throttle
@@ -138,6 +140,36 @@ def test_a_locked_link_cannot_be_guessed_and_other_links_stay_open_to_try() -> N
     assert Counter(answer.status_code for answer in answers) == {401: share_limits.UNLOCK_HERE.tries, 429: 20}
     assert client().post(f"/s/{locked}/unlock", json=right).status_code == 429
     assert client().post(f"/s/{other}/unlock", json=right).status_code == 204
+
+
+@pytest.mark.parametrize("door", ["login", "token", "unlock"])
+def test_five_hundred_guesses_at_once_are_looked_at_exactly_as_often_as_allowed(
+    door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the right password among those that are refused opens nothing: they are never compared."""
+    anna = Photographer.registered()
+    share = anna.share(anna.gallery()["id"], password="cake and wine")["share_id"]
+    right = {"login": PASSWORD, "token": PASSWORD, "unlock": "cake and wine"}[door]
+    allowed = (share_limits.UNLOCK_HERE if door == "unlock" else limits.SIGN_IN_HERE).tries
+    compared: list[bytes] = []
+
+    def checkpw(password: bytes, _hashed: bytes) -> bool:
+        compared.append(password)
+        return False
+
+    monkeypatch.setattr(bcrypt, "checkpw", checkpw)
+    browser = client()
+
+    def guess(number: int) -> int:
+        password = right if number % 100 == 99 else f"Wrong-Horse-{number}"
+        if door == "unlock":
+            return browser.post(f"/s/{share}/unlock", json={"password": password}).status_code
+        body = {"email" if door == "login" else "username": anna.email, "password": password}
+        how: dict[str, Any] = {"json": body} if door == "login" else {"data": body}
+        return browser.request("POST", f"/auth/{door}", **how).status_code
+
+    assert Counter(in_parallel(500, guess)) == {401: allowed, 429: 500 - allowed}
+    assert len(compared) == allowed
 
 
 def test_opening_accounts_is_limited_by_address(monkeypatch: pytest.MonkeyPatch) -> None:

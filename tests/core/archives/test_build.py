@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -21,11 +23,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from local.objectstore import ObjectStore
+from local.postgres import Postgres
+from local.process import free_ports
 from safelight import clock, storage
 from safelight.archives import build, part, worker
 from safelight.config import settings
 from safelight.db.engine import transaction
-from safelight.errors import StorageUnavailable, Unavailable
+from safelight.errors import StorageUnavailable
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
 from safelight.models import Gallery, Photo, ShareLink, User
@@ -176,7 +181,7 @@ def begin(process: subprocess.Popen[str]) -> None:
 def jobs_by_status() -> dict[str, int]:
     with transaction() as session:
         rows = session.execute(text("SELECT status, count(*) FROM jobs WHERE kind = 'build_archive' GROUP BY 1"))
-        return dict(rows.tuples().all())
+        return {row[0]: row[1] for row in rows}
 
 
 def one_object_and_nothing_else(expected: bytes) -> None:
@@ -323,38 +328,39 @@ def test_a_store_that_is_busy_at_the_end_is_asked_again_without_the_part(
     one_object_and_nothing_else(streamed(share, monkeypatch))
 
 
-def test_a_database_that_restarts_meanwhile_loses_no_part(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    client().get(share)
-    parts = due()
-    bring = part.bring
-    attempts = iter([True, True])
+def test_a_database_that_restarts_while_parts_are_sent_loses_none(
+    share: str, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert share
+    bring, (port,) = part.bring, free_ports(1)
+    asked, gone = threading.Event(), threading.Event()
+    with Postgres(tmp_path, port, "password", durable=False) as server:
+        variables = product.environment(server.create("restarted"), settings().bucket, object_store)
+        with product.configured({**os.environ, **variables}):
+            product.migrate()
+            path = filled(12, 1536 * 1024)
+            client().get(path)
+            [first, *others] = due()
 
-    def restarting(*arguments: Any) -> str:
-        etag = bring(*arguments)
-        with transaction() as session:  # as a restart does: every connection ends, and for a while there is no other
-            ended = text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            session.execute(ended)
-        return etag
+            def sent(*arguments: Any) -> str:
+                asked.set()
+                assert gone.wait(30)
+                return bring(*arguments)
 
-    remember = build.remember
-
-    def away(*arguments: Any) -> None:
-        if next(attempts, None):
-            raise Unavailable
-        remember(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(worker, "PATIENCE", (0.01, 0.01, 0.01))
-        patch.setattr(worker, "bring", restarting)
-        patch.setattr(build, "remember", away)
-        for job_id in parts:
-            worker.build_part(job_id)
-    with transaction() as session:
-        assert session.scalars(text("SELECT attempts FROM jobs")).all() == [1, 1, 1, 1]
-    one_object_and_nothing_else(streamed(share, monkeypatch))
+            with monkeypatch.context() as patch, ThreadPoolExecutor(1) as threads:
+                patch.setattr(worker, "bring", sent)
+                brought = threads.submit(worker.build_part, first)
+                assert asked.wait(30)
+                server.stop()
+                gone.set()
+                time.sleep(1)
+                server.start()  # by this thread: the server ends with the one that started it
+                brought.result(60)
+            for job_id in others:
+                worker.build_part(job_id)
+            with transaction() as session:
+                assert session.scalars(text("SELECT attempts FROM jobs")).all() == [1, 1, 1, 1]
+            one_object_and_nothing_else(streamed(path, monkeypatch))
 
 
 def test_a_job_that_died_on_the_way_is_done_again(share: str) -> None:

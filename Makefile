@@ -60,6 +60,9 @@ build: venv sam ## Build functions and layers for AWS into .aws-sam
 bench: venv sam ## Benchmarks, each a ratio against a named peer measured in the same run (BENCHES=signing for one)
 	@for name in $(BENCHES); do echo "== $$name"; PYTHONPATH=.:layers/core $(PYTHON) -m bench.$$name $(ARGS) || exit 1; done
 
+corpus: venv ## Process the pictures that imaging libraries publish with their sources (downloads 64 MB)
+	@PYTHONPATH=.:layers/core $(PYTHON) -m tests.core.pictures.published
+
 coverage: venv ## The tests, with the lines of the core that none of them reached
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 

@@ -274,6 +274,8 @@ def heifs() -> Iterator[Upload]:
     grid = encode(scene(96, 64), "HEIF", tile_size=64)
     at = grid.index(b"dimg") + 4
     yield Upload("HEIF grid of itself", grid[: at + 4] + grid[at : at + 2] + grid[at + 6 :], ready=False)
+    noted = encode(scene(96, 64), "HEIF", exif=exif())
+    yield Upload("HEIF with metadata of no kind", noted.replace(b"Exif\0", b"\xff\xfe\xfd\xfc\0", 1), ready=True)
     deep = b"mdat"
     for _ in range(2_000):
         deep = struct.pack(">I", 8 + len(deep)) + b"iprp" + deep

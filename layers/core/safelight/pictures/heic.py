@@ -38,7 +38,7 @@ def read(data: bytes, side: int) -> Primary:
             raise UndecodableHeic("unsupported")
         pixels = primary.data  # decodes
         (width, height), mode = primary.size_mode
-        profile, exif = primary.color_profile, _exif(primary.metadata)
+        profile = primary.color_profile
     except SyntaxError as error:
         raise UndecodableHeic(f"unsupported: {error}") from error
     except (ValueError, RuntimeError, EOFError) as error:
@@ -53,13 +53,14 @@ def read(data: bytes, side: int) -> Primary:
     # Done here: the pixels are gone with `primary`, whatever still looks at them.
     image = image.thumbnail_image(side, height=side, size="down").copy_memory()
     del primary, pictures
-    return Primary(image, width, height, exif)
+    return Primary(image, width, height, _exif(data))
 
 
-def _exif(blocks: list[dict[str, object]]) -> bytes | None:
-    """ISO/IEC 23008-12 A.2.1: four bytes say how many more there are before the block."""
-    for block in blocks:
-        body = block.get("data")
-        if block.get("type") == "Exif" and isinstance(body, bytes):
-            return body[4 + int.from_bytes(body[:4], "big") :]
-    return None
+def _exif(data: bytes) -> bytes | None:
+    """By libvips, which reads the boxes though not the picture: `_pi_heif` falls over a block of an odd kind."""
+    try:
+        header = pyvips.Image.new_from_source(pyvips.Source.new_from_memory(data), "")
+    except pyvips.Error:
+        return None
+    block = header.get("exif-data") if header.get_typeof("exif-data") else None
+    return block if isinstance(block, bytes) else None

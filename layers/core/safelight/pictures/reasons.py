@@ -1,7 +1,14 @@
 """What a decoder said, in words for the photographer."""
 
 _OUT_OF_MEMORY = ("out of memory", "insufficient memory", "unable to allocate", "cannot allocate", "memory allocation")
-_UNSUPPORTED = ("unsupported", "support for this compression format has not been built in", "bad labq format")
+_UNSUPPORTED = (
+    "unsupported",
+    "not supported",
+    "not configured",
+    "not a whole number of bytes",
+    "support for this compression format has not been built in",
+    "bad labq format",
+)
 
 OUT_OF_MEMORY = "This photo takes too much memory to open. Export it smaller or as an ordinary JPEG and upload again."
 

@@ -1,0 +1,83 @@
+"""The pictures that Pillow and pillow-heif publish with their sources, through the process wall: `make corpus`.
+
+Not a part of `make test`, which needs no network: the two source packages have 64 MB, and pip prepares them as if it
+would build them. They are those of requirements/dev.txt, checked against its hashes, and removed when all is done.
+"""
+
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+
+from safelight.config import MAX_PHOTO_BYTES
+from safelight.pictures.nursery import NURSERY
+from safelight.pictures.types import Rendered
+from tests.core.pictures.hostile import Upload
+from tests.core.pictures.test_corpus import complaints, outcome
+
+REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements" / "dev.txt"
+PACKAGES = ("pillow", "pillow-heif")
+# What lies among the pictures and is none.
+NOT_PICTURES = {".py", ".txt", ".md", ".rst", ".sh", ".c", ".h", ".ttf", ".otf", ".json", ".toml", ".yml", ".cfg"}
+
+
+def download(folder: Path) -> Iterator[Path]:
+    """The source packages, by pip and its settings."""
+    pinned = REQUIREMENTS.read_text()
+    for name in PACKAGES:
+        block = re.search(rf"^{name}==.*(?:\n    --hash=.*)+", pinned, re.MULTILINE)
+        if block is None:
+            raise SystemExit(f"{name} is not in {REQUIREMENTS}")
+        wanted = folder / f"{name}.in"
+        wanted.write_text(block[0] + "\n")
+        options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes", "--dest", str(folder)]
+        command = [sys.executable, "-m", "pip", "download", *options, "--requirement", str(wanted)]
+        subprocess.run(command, check=True, cwd=folder)
+    yield from sorted(folder.glob("*.tar.gz"))
+
+
+def pictures(package: Path) -> Iterator[Upload]:
+    """Every file of the package's tests that a photographer could take for a picture, and that may be uploaded."""
+    with tarfile.open(package) as archive:
+        for member in archive:
+            tests = re.search(r"/tests?/", member.name, re.IGNORECASE)
+            if member.isfile() and tests and Path(member.name).suffix.lower() not in NOT_PICTURES:
+                file = archive.extractfile(member)
+                if file and member.size <= MAX_PHOTO_BYTES:
+                    yield Upload(member.name, file.read())
+
+
+def timed(upload: Upload) -> tuple[Upload, Rendered | str, float]:
+    """The outcome of a file, and the seconds it took."""
+    start = time.monotonic()
+    return upload, outcome(upload), time.monotonic() - start
+
+
+def main() -> None:
+    """Print how all of them ended; fail where one ended otherwise than as a photo or with a reason."""
+    with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
+        uploads = [upload for package in download(Path(folder)) for upload in pictures(package)]
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(timed, uploads))
+    NURSERY.close()
+    wrong = [words for upload, result, _ in results for words in complaints(upload, result)]
+    reasons = Counter(re.sub(r"\d[\d,]*", "N", result) for _, result, _ in results if isinstance(result, str))
+    peak = getrusage(RUSAGE_CHILDREN).ru_maxrss / 1024
+    longest = max((seconds, upload.name) for upload, _, seconds in results)
+    print(f"{len(uploads)} files, {len(uploads) - reasons.total()} became photos")
+    print(f"longest {longest[0]:.1f} s ({longest[1]}), peak of memory {peak:.0f} MiB")
+    for reason, count in reasons.most_common():
+        print(f"{count:5} {reason}")
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -35,10 +35,13 @@ FIRST_TICK_SECONDS = 1.0
 OFFER_AGAIN_SECONDS = 2.0
 """Before a job that its handler did not take is offered again."""
 
+# The oldest of each kind: thousands of one kind must not hide the first of another.
 DUE = """
-SELECT id, kind FROM jobs
-WHERE kind = ANY(:kinds) AND (status = 'queued' AND run_after <= now() OR status = 'running' AND lease_until < now())
-ORDER BY run_after LIMIT :most
+SELECT id, kind FROM (
+    SELECT id, kind, run_after, row_number() OVER (PARTITION BY kind ORDER BY run_after) AS place FROM jobs
+    WHERE kind = ANY(:kinds)
+      AND (status = 'queued' AND run_after <= now() OR status = 'running' AND lease_until < now())
+) AS due WHERE place <= :most ORDER BY run_after
 """
 
 
@@ -59,6 +62,7 @@ class Worker:
         names = {*self._kinds.values(), *(tick.function for tick, _ in self._ticks.values())}
         self._handlers = {name: Handler(functions[name], concurrency=self.concurrency) for name in names}
         self._running: dict[str, Future[Any]] = {}
+        self._function_of: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
         self._connection: Connection | None = None
 
@@ -82,15 +86,22 @@ class Worker:
             if now >= at and name not in self._running:
                 self._ticks[name] = (tick, now + tick.seconds)
                 self._running[name] = self._handlers[tick.function].start(schedule_event(name))
-        room = self.concurrency * len(set(self._kinds.values())) - len(self._running)
-        if room > 0 and self._kinds:
-            for job_id, kind in self._due(room + len(self._running) + len(self._not_before)):
-                if job_id not in self._running and now >= self._not_before.get(job_id, 0) and room > 0:
-                    room -= 1
+        # Each function has room of its own, as on Lambda: a slow kind holds up no other.
+        room = dict.fromkeys(set(self._kinds.values()), self.concurrency)
+        for job_id in self._running:
+            if job_id in self._function_of:
+                room[self._function_of[job_id]] -= 1
+        if any(left > 0 for left in room.values()):
+            for job_id, kind in self._due(self.concurrency + len(self._running) + len(self._not_before)):
+                function = self._kinds[kind]
+                if job_id not in self._running and now >= self._not_before.get(job_id, 0) and room[function] > 0:
+                    room[function] -= 1
                     event = wake_up_event(self.bucket, f"jobs/{kind}/{job_id}")
-                    self._running[job_id] = self._handlers[self._kinds[kind]].start(event)
+                    self._function_of[job_id] = function
+                    self._running[job_id] = self._handlers[function].start(event)
 
     def _collect(self, name: str, future: Future[Any]) -> None:
+        self._function_of.pop(name, None)
         error = future.exception()
         if error is not None:
             log.error("%s failed", name, exc_info=error)

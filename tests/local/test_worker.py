@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,35 @@ def test_it_waits_for_a_database_that_is_away(database: Connection, running: Cal
     database.run("UPDATE jobs SET run_after = now() WHERE id = :id", id=job)
     wait_for(database, job, ("completed", 1))
     assert not worker.stopping.is_set()
+
+
+def test_many_jobs_of_one_kind_hide_none_of_another(
+    database: Connection, bucket_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor take its room: each function has its own."""
+    many = [enqueue(database, run_after="2020-01-01") for _ in range(50)]
+    late = enqueue(database, kind="late")
+    worker = Worker(SITE, bucket_settings.database_url.get_secret_value(), bucket_settings.bucket, concurrency=2)
+    (function,) = worker._handlers.keys() & set(worker._kinds.values())
+    slow, quick = _Handler(), _Handler()
+    monkeypatch.setattr(worker, "_kinds", {"work": function, "late": "Quick"})
+    monkeypatch.setattr(worker, "_handlers", {function: slow, "Quick": quick})
+    monkeypatch.setattr(worker, "_ticks", {})
+    for _ in range(3):
+        worker.step()
+    assert len(slow.events) == 2
+    assert len(quick.events) == 1
+    assert late in str(quick.events)
+    assert sum(job in str(slow.events) for job in many) == 2
+    worker._disconnect()
+
+
+class _Handler:
+    """Takes events and never ends."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def start(self, event: dict[str, Any]) -> Future[Any]:
+        self.events.append(event)
+        return Future()

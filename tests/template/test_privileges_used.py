@@ -204,10 +204,11 @@ def analyse(call: Caller, ledger: Ledger, photo: str) -> None:
         storage.storage().write(f"analyses/{one}/upload", data, "image/jpeg")
     call("analyses", "POST", f"/analyses/{sent}/complete")
     queue, store = Queue(storage.light_store()), storage.storage()
-    for kind, run in (
-        (analyses.JOB, lambda job_id: analysing.measure(job_id, store, child.render, queue)),
-        (analyses.FACES_JOB, lambda job_id: analysing.find_faces(job_id, store, faces.find)),
-    ):
+    runs: dict[str, Callable[[uuid.UUID], None]] = {
+        analyses.JOB: lambda job_id: analysing.measure(job_id, store, child.render, queue),
+        analyses.FACES_JOB: lambda job_id: analysing.find_faces(job_id, store, faces.find),
+    }
+    for kind, run in runs.items():
         with transaction() as session:
             due = [job_id for job_id, of in job_queries.due(session, 100) if of == kind]
         ledger.function = kind

@@ -8,9 +8,9 @@ from fastapi.openapi.utils import get_openapi
 
 from safelight import __version__
 from safelight.web.docs import DOCUMENT
+from safelight.web.policy import ROUTES
 
 FUNCTIONS = ("accounts", "galleries", "photos", "visits", "downloads", "operations", "analyses")
-OPEN = ("/auth/register", "/auth/login", "/auth/token", "/auth/refresh", "/auth/logout", "/health", "/s/")
 
 PROBLEM = {
     "type": "object",
@@ -52,12 +52,12 @@ def document() -> dict[str, Any]:
     schemas.pop("ValidationError", None)
     schemas["Problem"] = PROBLEM
     for path, operations in made["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation["responses"]
             responses.pop("422", None)
             problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
             responses["default"] = {"description": "What went wrong", "content": problem}
-            if path.startswith(OPEN):
+            if ROUTES[f"{method.upper()} {path}"] in ("open", "visitor"):
                 operation.pop("security", None)
     return made
 

@@ -16,12 +16,12 @@ from safelight.archives import build
 from safelight.archives import queries as archive_queries
 from safelight.archives.manifest import archive_key, manifest_key
 from safelight.clock import now
-from safelight.config import settings
 from safelight.db.engine import transaction
 from safelight.erasures import queries as erasure_queries
 from safelight.events import queries as event_queries
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
+from safelight.jobs import wake
 from safelight.photos import keys, queries, upload
 from safelight.photos.upload import Heads
 from safelight.queue import Queue
@@ -163,7 +163,7 @@ def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
     """Uploads that have been dealt with, or belong to nothing, leave `incoming/`."""
     # To the end of the listing: what waits comes in no order and must not hide what does not.
-    for batch in batched(store.keys("incoming/"), BATCH, strict=False):
+    for batch in batched(store.keys(keys.INCOMING), BATCH, strict=False):
         found = {key: _id(key) for key in batch}
         with transaction() as session:
             waiting = queries.waiting(session, [photo_id for photo_id in found.values() if photo_id is not None])
@@ -197,12 +197,11 @@ def _analyses(store: Store, queue: Queue, swept: Swept) -> None:
 
 def _id(key: str) -> uuid.UUID | None:
     try:
-        return uuid.UUID(key.removeprefix("incoming/"))
+        return uuid.UUID(key.removeprefix(keys.INCOMING))
     except ValueError:
         return None
 
 
 def run() -> Swept:
     """One sweep over the configured bucket and database."""
-    wakes = storage.light_store() if settings().s3_endpoint is None else None
-    return sweep(storage.storage(), Queue(wakes))
+    return sweep(storage.storage(), wake.queue())

@@ -3,7 +3,7 @@
 from safelight import storage
 from safelight.analyses import processing
 from safelight.analyses.service import FACES_JOB
-from safelight.analyses.worker import woken
+from safelight.jobs.wake import woken
 from safelight.pictures import faces
 
 

@@ -17,6 +17,7 @@ from safelight.db.engine import transaction
 from safelight.errors import ObjectMissing, StorageUnavailable, Unavailable
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
+from safelight.jobs.wake import woken
 from safelight.models import Archive
 from safelight.telemetry import kind, log_context
 
@@ -31,15 +32,9 @@ NOT_BUILT = "The ZIP could not be put together although it was tried several tim
 
 def handle_record(key: str) -> None:
     """A wake-up `jobs/build_archive/{job_id}`; anything else is dropped."""
-    prefix, _, name = key.rpartition("/")
-    try:
-        job_id = uuid.UUID(name)
-    except ValueError:
-        job_id = None
-    if job_id is None or prefix != f"jobs/{build.JOB}":
-        log.warning("key dropped: it names nothing of ours")
-        return
-    build_part(job_id)
+    job_id = woken(key, build.JOB)
+    if job_id is not None:
+        build_part(job_id)
 
 
 def build_part(job_id: uuid.UUID) -> None:

@@ -2,12 +2,13 @@
 
 import uuid
 
+INCOMING = "incoming/"
 RENDITIONS = ("thumb", "preview", "large", "grayscale")
 
 
 def incoming(photo_id: uuid.UUID) -> str:
     """Where the client posts; never served."""
-    return f"incoming/{photo_id}"
+    return f"{INCOMING}{photo_id}"
 
 
 def original(gallery_id: uuid.UUID, photo_id: uuid.UUID) -> str:

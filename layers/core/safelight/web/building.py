@@ -12,7 +12,7 @@ from safelight import storage
 from safelight.archives.plan import Plan
 from safelight.config import settings
 from safelight.errors import Conflict
-from safelight.queue import Queue
+from safelight.jobs import wake
 
 if TYPE_CHECKING:
     from safelight.archives.build import Progress
@@ -76,11 +76,7 @@ def progress_of(gallery_id: uuid.UUID, planned: Plan, *, begin: bool) -> "Progre
         if not begin:
             return build.look(session, store, planned)
         part_size = settings().archive_part_size
-        return build.request(session, store, storage.multipart(), _queue(), gallery_id, planned, part_size)
-
-
-def _queue() -> Queue:
-    return Queue(storage.light_store() if settings().s3_endpoint is None else None)
+        return build.request(session, store, storage.multipart(), wake.queue(), gallery_id, planned, part_size)
 
 
 def _told(request: Request, path: str, progress: "Progress | None", size: int) -> dict[str, object]:

@@ -17,6 +17,7 @@ from safelight.config import Settings, settings
 from safelight.db.engine import transaction
 from safelight.errors import Forbidden, Unauthorized
 from safelight.galleries import service as galleries
+from safelight.jobs import wake
 from safelight.models import Gallery, Photo, User
 from safelight.pages import DEFAULT_LIMIT, MAX_LIMIT
 from safelight.photos import service as photos
@@ -47,12 +48,7 @@ PublicSigner = Annotated[Signer, Depends(storage.signer)]
 Store = Annotated[LightStore, Depends(storage.light_store)]
 
 
-def get_queue(config: Config) -> Queue:
-    """Wake-ups leave through the bucket on AWS; beside another store the worker watches the table itself."""
-    return Queue(storage.light_store() if config.s3_endpoint is None else None)
-
-
-JobQueue = Annotated[Queue, Depends(get_queue)]
+JobQueue = Annotated[Queue, Depends(wake.queue)]
 
 
 def get_client(request: Request) -> Client:

@@ -82,6 +82,13 @@ for _ in range(int(sys.argv[2])):
     metrics.measure(preview)
 print(json.dumps({"cpu": (time.process_time() - start) / int(sys.argv[2])}))
 """
+# In a fresh process, bytecode and pages at hand: processor time until the decoders are there.
+START = """
+import time
+start = time.process_time()
+import {modules}
+print(time.process_time() - start)
+"""
 # Made in a process of its own: a child starts its life with its parent's peak of memory, and this one's is to stay low.
 MAKE = """
 import random, sys
@@ -184,6 +191,10 @@ class Bench:
         before, coded, limit = json.loads(_python(LIKENESS, self.directory / name, self.directory / "large.jpg"))
         return float(before), float(coded), float(limit)
 
+    def start(self, modules: str) -> float:
+        """What it takes to import these."""
+        return float(_python(START.format(modules=modules)))
+
     def measures(self) -> float:
         """What is known of a picture beside its renditions, from the preview unpacked last."""
         return float(json.loads(_python(MEASURES, self.directory / "preview.jpg", 4 * REPEATS))["cpu"])
@@ -250,6 +261,12 @@ def main() -> None:
         print(f"  {heic * 1000:.0f} ms CPU, peak {bench.peak('plain.heic'):.0f} MiB, measures included")
         tiny = median([bench.ours("thumb.jpg") for _ in range(rounds)])
         print(f"\na picture of 400 px: {tiny * 1000:.0f} ms CPU, process of its own included")
+        starts = {"ours": "safelight.pictures.inside", "Pillow": "PIL.Image, PIL.ImageCms, PIL.JpegImagePlugin"}
+        imports = interleaved({name: partial(bench.start, modules) for name, modules in starts.items()}, 3 * rounds)
+        own, peer = (median(imports[name]) * 1000 for name in starts)
+        print(
+            f"\nimport of all that a child needs: {own:.0f} ms CPU, {verdict(own, most=100)}; of Pillow: {peer:.0f} ms"
+        )
     print(f"load {os.getloadavg()[0]:.2f} at the end")
 
 

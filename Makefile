@@ -12,7 +12,7 @@ PARALLEL ?= 2
 PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up dev demo admin reprocess test check format lint types imports template build bench lock coverage venv sam clean
+.PHONY: help up dev demo admin reprocess test check format lint types imports template build bench fuzz lock coverage venv sam clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ bench: venv sam ## Benchmarks, each a ratio against a named peer measured in the
 
 corpus: venv ## Process the pictures that imaging libraries publish with their sources (downloads 64 MB)
 	@PYTHONPATH=.:layers/core $(PYTHON) -m tests.core.pictures.published
+
+fuzz: venv ## What `make test` does briefly: hostile requests, random histories and races, for about half an hour
+	@FUZZ=1 $(PYTHON) -m pytest -q tests/functions/test_contract.py tests/functions/test_histories.py \
+		tests/functions/test_attacks.py $(ARGS)
 
 coverage: venv ## The tests, with the lines of the core that none of them reached
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)

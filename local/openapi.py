@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 
+from local import answers
 from safelight import __version__
 from safelight.web.docs import DOCUMENT
 from safelight.web.policy import ROUTES
@@ -55,6 +56,7 @@ def document() -> dict[str, Any]:
         for method, operation in operations.items():
             responses = operation["responses"]
             responses.pop("422", None)
+            answers.describe(f"{method.upper()} {path}", responses)
             problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
             responses["default"] = {"description": "What went wrong", "content": problem}
             if ROUTES[f"{method.upper()} {path}"] in ("open", "visitor"):

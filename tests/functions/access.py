@@ -77,9 +77,9 @@ def request(
     """One request to a route of the table."""
     method, _, path = route.partition(" ")
     headers = {"Authorization": f"Bearer {token}"} if token else {"X-API-Key": key} if key else {}
-    sent = BODIES.get(route) if body is None else body
-    options = {"json": sent if sent is not None else {}} if method in ("POST", "PUT", "PATCH") else {}
-    return client().request(method, path.format(**things), headers=headers, **options)
+    sent = BODIES.get(route, {}) if body is None else body
+    given = sent if method in ("POST", "PUT", "PATCH") else None
+    return client().request(method, path.format(**things), headers=headers, json=given)
 
 
 def promote(someone: Photographer) -> None:

@@ -115,4 +115,6 @@ def environment(path: list[str]) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
         "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
         "MALLOC_TOP_PAD_": str(16 * 1024**2),
+        # That heap in pages of 2 MiB, where glibc (2.35 and later) and the kernel know how: an eighth of the faults.
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }

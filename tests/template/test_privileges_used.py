@@ -22,6 +22,7 @@ from safelight.archives import worker as build_worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
+from safelight.jobs import wake
 from safelight.models import Analysis, Archive, Job, Photo, Rendition, User
 from safelight.photos import upload as upload_photo
 from safelight.photos import worker
@@ -31,13 +32,13 @@ from safelight.reprocessing import service as reprocessing
 from safelight.reprocessing import walk
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
-from safelight.web import building as web_building
-from safelight.web.deps import get_queue
 from tests import product
 from tests.core.pictures import samples
 from tests.template.test_privileges import PREFIXES
 
 pytestmark = pytest.mark.usefixtures("bucket_settings")
+
+CONFIGURED = wake.queue  # what the applications depend on
 
 VERBS = {
     "GET": "Get",
@@ -129,7 +130,7 @@ class Caller:
         app = importlib.import_module(f"functions.{function}.app").app
         if function in ("photos", "analyses", "operations"):
             # As on AWS, where wake-ups leave through the bucket.
-            app.dependency_overrides[get_queue] = lambda: Queue(storage.light_store())
+            app.dependency_overrides[CONFIGURED] = lambda: Queue(storage.light_store())
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
         async def ask() -> httpx.Response:
@@ -162,7 +163,7 @@ def upload(call: Caller, gallery: str, data: bytes) -> str:
 def build_archives(call: Caller, ledger: Ledger, share: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One archive built and handed out, one that two visitors began at once, and one whose photo is gone."""
     monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", "1")
-    monkeypatch.setattr(web_building, "_queue", lambda: Queue(storage.light_store()))
+    monkeypatch.setattr(wake, "queue", lambda: Queue(storage.light_store()))
     product.forget()
     path = f"/s/{share}/download/all"
     assert call("downloads", "GET", path).status_code == 202

@@ -3,13 +3,13 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import delete, func, literal_column, select, tuple_
+from sqlalchemy import BigInteger, delete, func, literal_column, select, tuple_
 from sqlalchemy.orm import Session
 
 from safelight.models import Event
 
 # Whatever has a lower transaction than this has ended, one way or the other.
-_SETTLED = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+_SETTLED = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint", BigInteger)
 
 
 def page(session: Session, owner_id: uuid.UUID, limit: int, after: tuple[int, int] | None) -> list[Event]:

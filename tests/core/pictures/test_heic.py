@@ -7,6 +7,7 @@ from typing import Any
 
 import pillow_heif
 import pytest
+import pyvips
 from PIL import Image
 
 from safelight.pictures import child, facts, nclx
@@ -188,3 +189,14 @@ def test_bytes_and_boxes_cut_anywhere_are_refused() -> None:
     for cut in (12, 40, meta // 2, meta, meta + 8, meta + 100, len(data) - 200):
         with pytest.raises(UnreadablePicture):
             render(data[:cut])
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_avif_of_more_bits(bits: int) -> None:
+    ramp = pyvips.Image.identity(ushort=True, size=65_536).resize(1 / 64, vscale=64).cast("ushort")
+    gray = ramp.bandjoin([ramp, ramp]).copy(interpretation="rgb16")
+    data: bytes = gray.heifsave_buffer(compression="av1", bitdepth=bits, lossless=True)
+    assert facts.inspect(data).header.working_set == 8 * 1024 * 64
+    made = large(data)
+    for x in (100, 500, 900):
+        assert near([made.getpixel((x, 30))], ((x // 4,) * 3,), 4)

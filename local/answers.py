@@ -39,7 +39,7 @@ _GALLERY = _object(
     next_cursor=_maybe("string"),
 )
 _MEMBER = _object(name=_TEXT, size=_NUMBER, crc32=_NUMBER, sha256=_TEXT)
-_MANIFEST = _object(name=_TEXT, size=_NUMBER, etag=_TEXT, photos={"type": "array", "items": _MEMBER})
+_MANIFEST = _object(name=_TEXT, size=_NUMBER, etag=_maybe("string"), photos={"type": "array", "items": _MEMBER})
 _ARCHIVE = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
 
 ANSWERS: dict[str, dict[str, Any]] = {
@@ -47,6 +47,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "GET /s/{share_id}/favourites": {"application/json": {"schema": _FAVOURITES}},
     "POST /s/{share_id}/selection": {"application/json": {"schema": _FAVOURITES}},
     "GET /s/{share_id}/download/all/manifest": {"application/json": {"schema": _MANIFEST}},
+    "GET /galleries/{gallery_id}/download/manifest": {"application/json": {"schema": _MANIFEST}},
     "GET /s/{share_id}/download/all": _ARCHIVE,
     "GET /galleries/{gallery_id}/download": _ARCHIVE,
     "GET /metrics": {"text/plain": {"schema": _TEXT}},

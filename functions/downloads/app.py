@@ -28,7 +28,7 @@ Size = Annotated[Literal["original", "web"] | None, Query()]
 SIGNED_IN: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
 BEGUN: dict[int | str, dict[str, Any]] = {
     202: {"model": ArchiveStatus, "description": "It is being put together; `Location` tells how far it is"},
-    307: {"description": "It lies in the bucket; the address is good for an hour"},
+    307: {"description": "It lies in the bucket; the address is good for two minutes"},
 }
 TOLD: dict[int | str, dict[str, Any]] = {200: {"model": ArchiveStatus}}
 
@@ -59,10 +59,11 @@ def download_status(
 
 @app.get("/s/{share_id}/download/all/manifest")
 def download_manifest(
-    request: Request, visit: LiveVisit, connection: Db, selection: ChosenPhotos, size: Size = None
+    request: Request, visit: LiveVisit, connection: Db, archives: Archives, selection: ChosenPhotos, size: Size = None
 ) -> Response:
     """Name, size, CRC-32 and SHA-256 of every photo in that ZIP, and its size and validator; counts nothing."""
-    return json_response(request, manifest_of(for_visitor(visit, size, selection, bytes_wanted=False), connection))
+    wanted = for_visitor(visit, size, selection, bytes_wanted=False)
+    return json_response(request, manifest_of(wanted, connection, archives))
 
 
 @app.get("/s/{share_id}/photos/{photo_id}/file", responses={200: {"content": {"image/*": {}}}})
@@ -102,6 +103,20 @@ def download_own_status(
     return status_of(
         request, for_owner(own, size, of_gallery(connection, own.gallery_id, selection)), connection, archives
     )
+
+
+@app.get("/galleries/{gallery_id}/download/manifest", openapi_extra=SIGNED_IN)
+def download_own_manifest(
+    request: Request,
+    own: OwnGallery,
+    connection: Db,
+    archives: Archives,
+    selection: SelectionQuery = None,
+    size: Size = None,
+) -> Response:
+    """What the ZIP of a gallery of mine holds, as its visitors are told it."""
+    wanted = for_owner(own, size, of_gallery(connection, own.gallery_id, selection))
+    return json_response(request, manifest_of(wanted, connection, archives))
 
 
 @app.get("/healthz", include_in_schema=False)

@@ -6,6 +6,7 @@
     │   └── PasswordRequired     401  a share that is locked for this visitor
     ├── Forbidden                403
     ├── Conflict                 409
+    ├── PreconditionFailed       412  what the client has is no longer what there is
     ├── Invalid                  422
     ├── TooLarge                 413
     ├── UnsupportedType          415
@@ -55,6 +56,11 @@ class Forbidden(SafelightError):
 class Conflict(SafelightError):
     code = "conflict"
     title = "This clashes with what is already there"
+
+
+class PreconditionFailed(SafelightError):
+    code = "precondition_failed"
+    title = "This has changed since you got it"
 
 
 class Invalid(SafelightError):

@@ -11,7 +11,6 @@ from functools import lru_cache, partial
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import RedirectResponse
 from pg8000.native import Connection
 
 from safelight import storage
@@ -24,8 +23,8 @@ from safelight.config import settings
 from safelight.db import driver
 from safelight.shares import downloads
 from safelight.shares.visits import Size
-from safelight.storage.disposition import attachment
 from safelight.web import building
+from safelight.web.built import built_archive, check_unchanged, lying
 from safelight.web.owner import Own
 from safelight.web.streaming import ArchiveResponse, Sent
 from safelight.web.visitor import Visit
@@ -106,19 +105,20 @@ def for_owner(own: Own, size: Size | None, selection: uuid.UUID | None) -> Wante
 def archive_response(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:
     """The archive, or the part of it that was asked for; 202 while it is put together, 307 to it when it is built.
 
-    Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, DownloadLimitReached.
+    Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, ArchiveChanged, DownloadLimitReached.
     """
     planned = wanted.plan(connection)
-    requested = part_of(request, planned)
     built = building.is_built(planned, engine.limit)
+    requested = part_of(request, planned, judged=built)
     if built:
         progress = building.progress_of(wanted.gallery_id, planned, begin=request.method != "HEAD")
         if progress.status != "ready":
             return building.waiting(request, progress)
+        check_unchanged(request, planned)
     if request.method == "GET":
         count(connection, wanted, planned, requested, unseen=built)
     if built:
-        return _built_archive(request, planned, wanted)
+        return built_archive(request, planned, wanted.filename)
     return ArchiveResponse(
         planned,
         requested,
@@ -135,10 +135,16 @@ def status_of(request: Request, wanted: Wanted, connection: Connection, engine: 
     return building.status_response(request, wanted.gallery_id, wanted.plan(connection), engine.limit)
 
 
-def manifest_of(wanted: Wanted, connection: Connection) -> bytes:
-    """What the archive holds, and how it will be known, as JSON. Raises NothingToDownload."""
+def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes:
+    """What the archive holds, and how it is known, as JSON. Raises NothingToDownload.
+
+    The ETag of one that has to be built is the bucket's, and null until it lies there.
+    """
     planned = wanted.plan(connection)
     told = {"name": wanted.filename, **manifest(planned)}
+    if building.is_built(planned, engine.limit):
+        stored = lying(planned)
+        told["etag"] = stored.etag if stored else None
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -161,23 +167,11 @@ def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Re
     )
 
 
-def _built_archive(request: Request, planned: Plan, wanted: Wanted) -> Response:
-    """The built object: where it is for GET, and what it will be for HEAD, which a signed GET URL would refuse."""
-    from safelight.archives.manifest import archive_key
-
-    headers, disposition = {"Cache-Control": "private, no-store"}, attachment(wanted.filename)
-    if request.method == "HEAD":
-        known = {"Content-Length": str(planned.size), "ETag": planned.etag, "Accept-Ranges": "bytes"}
-        return Response(None, 200, {**headers, **known, "Content-Disposition": disposition}, "application/zip")
-    sign = storage.signer().get_urls(SOURCE_SECONDS, disposition=disposition, content_type="application/zip")
-    return RedirectResponse(sign(archive_key(planned.digest)), 307, headers)
-
-
-def part_of(request: Request, planned: Layout) -> Requested:
-    """What part of a file the request asks for."""
+def part_of(request: Request, planned: Layout, *, judged: bool = False) -> Requested:
+    """What part of a file the request asks for; `judged` when its If-Range is decided elsewhere."""
     return parse_range(
         request.headers.get("range"),
-        request.headers.get("if-range"),
+        None if judged else request.headers.get("if-range"),
         size=planned.size,
         etag=planned.etag,
         method=request.method,

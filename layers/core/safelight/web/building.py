@@ -4,7 +4,7 @@ import uuid
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -13,6 +13,7 @@ from safelight.archives.plan import Plan
 from safelight.config import settings
 from safelight.errors import Conflict
 from safelight.jobs import wake
+from safelight.web import pages
 
 if TYPE_CHECKING:
     from safelight.archives.build import Progress
@@ -51,13 +52,18 @@ def status_response(request: Request, gallery_id: uuid.UUID, planned: Plan, limi
     return JSONResponse(_told(request, path, progress, planned.size), 200, {"Cache-Control": "no-store", **headers})
 
 
-def waiting(request: Request, progress: "Progress") -> JSONResponse:
-    """202 with the status and where to ask for it (RFC 9110 section 15.3.3). Raises ArchiveNotBuilt."""
+def waiting(request: Request, progress: "Progress") -> Response:
+    """202 with the status and where to ask for it (RFC 9110 section 15.3.3); for a browser as a page that asks again.
+
+    Raises ArchiveNotBuilt.
+    """
     if progress.status == "failed":
         raise ArchiveNotBuilt(progress.reason)
     told = _told(request, request.url.path, progress, progress.size)
     headers = {"Location": str(told["status_url"]), "Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
-    return JSONResponse(told, 202, headers)
+    if pages.wants_page(request):
+        return pages.waiting(request, int(100 * progress.done / progress.parts), RETRY_SECONDS, headers)
+    return JSONResponse(told, 202, {**headers, "Vary": "Accept"})
 
 
 def is_built(planned: Plan, limit: int | None) -> bool:

@@ -24,8 +24,10 @@ _MESSAGE = """\
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <link rel="stylesheet" href="{root}assets/gallery.css">
-<p class="note">{detail}</p>
+{extra}<p class="note">{detail}</p>
 """
+# The words of downloads.js, for whoever comes without it.
+BEING_BUILT = "Your ZIP is being put together. It goes on when you leave this page; come back and the download begins."
 
 
 def policy(*pictures: str) -> str:
@@ -49,9 +51,25 @@ def gallery(pictures: str) -> Response:
 
 def message(request: Request, status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
     """A sentence for a person instead of a problem document."""
+    return _page(request, status, title, detail, headers)
+
+
+def waiting(request: Request, percent: int, seconds: int, headers: dict[str, str]) -> Response:
+    """202 with a page that asks for its address again after some seconds, which fetches the ZIP once it is there."""
+    return _page(
+        request,
+        202,
+        "Your ZIP",
+        f"{BEING_BUILT} {percent}\u00a0%",
+        headers,
+        f'<meta http-equiv="refresh" content="{seconds}">\n',
+    )
+
+
+def _page(request: Request, status: int, title: str, detail: str, headers: dict[str, str], extra: str = "") -> Response:
     # Relative, because a stage of API Gateway puts its name before every path.
     root = "../" * (request.url.path.count("/") - 1)
-    content = _MESSAGE.format(title=escape(title), detail=escape(detail), root=root)
+    content = _MESSAGE.format(title=escape(title), detail=escape(detail), root=root, extra=extra)
     return HTMLResponse(content, status, {**headers, "Content-Security-Policy": policy(), "Vary": "Accept"})
 
 

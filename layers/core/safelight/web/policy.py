@@ -49,6 +49,7 @@ ROUTES: dict[str, Access] = {
     "GET /galleries/{gallery_id}/download": "read",
     "HEAD /galleries/{gallery_id}/download": "read",
     "GET /galleries/{gallery_id}/download/status": "read",
+    "GET /galleries/{gallery_id}/download/manifest": "read",
     "GET /galleries/{gallery_id}/culling": "read",
     "GET /galleries/{gallery_id}/share-links": "share",
     "POST /galleries/{gallery_id}/share-links": "share",

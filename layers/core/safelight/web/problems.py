@@ -19,6 +19,7 @@ STATUS: dict[type[SafelightError], int] = {
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
     errors.Invalid: 422,
     errors.TooLarge: 413,
     errors.UnsupportedType: 415,

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from safelight.shares import favourites, visits
 from safelight.web import pages
 from safelight.web.app import create_app, lambda_handler
+from safelight.web.keeping import download_response
 from safelight.web.proofing import PickingVisit, SelectionBody, changed, token
 from safelight.web.visitor import Address, Config, Db, LiveVisit, PublicSigner, UnlockBody, json_response, unlocked
 
@@ -51,10 +52,11 @@ def view_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: Pu
 
 
 @app.get("/s/{share_id}/download/{photo_id}", status_code=307, response_class=RedirectResponse)
-def download_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner, config: Config) -> str:
-    """Go to a photo as a file to keep; counts as a download."""
-    share = visit.admit_download("web")
-    return visits.download(connection, signer, share, photo_id, visit.visitor, config.base_path)
+def download_photo(
+    request: Request, visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner
+) -> Response:
+    """Go to a photo as a file to keep; counts as a download, once for all its parts."""
+    return download_response(request, visit, photo_id, connection, signer)
 
 
 @app.get("/s/{share_id}/favourites")

@@ -13,6 +13,14 @@ class Requested:
     stop: int
 
 
+PROBE_BYTES = 2
+
+
+def is_probe(requested: Requested) -> bool:
+    """Whether only the first byte or two are asked for, to see what the server says."""
+    return requested.status == 206 and requested.start == 0 and requested.stop <= PROBE_BYTES
+
+
 def parse_range(
     header: str | None, if_range: str | None = None, *, size: int, etag: str, method: str = "GET"
 ) -> Requested:

@@ -12,14 +12,15 @@ from safelight.splice import load
 
 
 class SingleFile:
-    """The bytes of one entry, as a `plan.Layout`; `name` and `content_type` are those to be told."""
+    """The bytes of one entry, as a `plan.Layout`; `name` and `content_type` are told, `shown` is its photo."""
 
-    def __init__(self, entry: Entry, photo_id: uuid.UUID, content_type: str) -> None:
+    def __init__(self, entry: Entry, shown: Shown, content_type: str) -> None:
         self.entry = entry
+        self.shown = shown
         self.name = entry.name
         self.content_type = content_type
         self.size = entry.size
-        self.digest = f"photo/{photo_id}/{entry.sha256}"
+        self.digest = f"photo/{shown.id}/{entry.sha256}"
         self.etag = f'"{entry.sha256[:40]}"'
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Literal | Source]:
@@ -41,7 +42,7 @@ def photo_file(connection: Connection, share: Share, photo_id: uuid.UUID) -> Sin
     cut = load(whole, pieces) if pieces is not None else None
     name = shown.filename if _is_original(shown) else as_jpeg(shown.filename)
     entry = Entry(name, size, crc32, 0, key, etag, sha256=sha256, splice=cut)
-    return SingleFile(entry, photo_id, shown.content_type if _is_original(shown) else "image/jpeg")
+    return SingleFile(entry, shown, shown.content_type if _is_original(shown) else "image/jpeg")
 
 
 def _is_original(shown: Shown) -> bool:

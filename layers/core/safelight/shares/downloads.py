@@ -1,26 +1,36 @@
-"""What one download of an archive is; the only place that counts it.
+"""What one download is; the only place that counts it.
 
-- A download is one visitor's fetching of one archive (the same photos in the same size) of one link. A visitor is the
-  day's salted hash of address and program (`visits.Visitor`).
-- A request for the whole archive starts a download. It carries an earlier one on when that one, used within the last
-  hour, is known to have broken off, or when the archive lies in the bucket, where nobody sees whether it did.
-- A request with a Range belongs to the visitor's download of the last hour, whichever of its parallel segments comes
+- A download is one visitor's fetching of one file of one link: an archive (the same photos in the same size), or a
+  photo. A visitor is the day's salted hash of address and program (`visits.Visitor`).
+- A request for the whole file starts a download. It carries an earlier one on when that one is known to have broken
+  off, or when it is an archive in the bucket, where nobody sees whether it did.
+- A request with a Range belongs to the visitor's download of that file, whichever of its parallel segments comes
   first. Only when there is none does it start one: skipping the first byte is no way around a limit.
-- A Range of the first one or two bytes is a probe and counts nothing; nor does HEAD, a 202 while the archive is being
-  put together, or a 416.
+- A download is carried on until the day after it began ends (UTC), so for 24 hours at least: a visitor is looked for
+  under the hash of today and of yesterday.
+- It is carried on for `COPIES` times its bytes. They are summed up as they are asked for, and what the server could
+  not hand over is taken off again; whoever asks for more has begun another download.
+- A Range of the first one or two bytes is a probe: it is answered with just these and counts nothing. Nor does HEAD, a
+  202 while the archive is being put together, or a 416, and none of them leads to the bytes.
 - Link previews and crawlers count nothing, views included, and get no download (`automatic`), so that calling oneself
   one is no way around a limit either.
-- One photo's file that is cut on the way is counted like an archive, as a single download. One that lies in the bucket
-  is counted where its address is given (`visits.download`).
 - A limit is checked when a download starts, under the link's row lock; one that carries on is never cut off by it.
+  Whoever could start none is told so before an archive is put together (`check`).
+
+Why four: one interruption can ask for everything twice, a program that opens eight connections to the end, one behind
+the other, for four and a half times, half of it broken off at once; a line that breaks six times, evenly, for four
+times. Fewer would take a bad line for a second visitor, more would hand out more copies for one.
 
 That a download broke off is noted when the server could not hand over the last byte. Bytes lost behind that, in a
 proxy, or with a process that was killed, are not seen: continued with a Range such a download is still the same one,
-started from the beginning it is a second one.
+started from the beginning it is a second one. Nor is it seen what somebody fetches with a signed address of the bucket
+while it lives.
 """
 
+import hashlib
 import re
 import uuid
+from dataclasses import dataclass
 
 from pg8000.native import Connection
 
@@ -28,9 +38,8 @@ from safelight.errors import Forbidden
 from safelight.shares import visits
 from safelight.shares.visits import Share
 
-# Seconds after its last request within which a download can be carried on.
-CARRIED_ON = 3600
-PROBE_BYTES = 2
+# How many times its bytes a download may ask for; see above.
+COPIES = 4
 
 # Who follows a link without a person wanting it: previews of messengers and mail, crawlers. A visitor's own download
 # manager (curl, wget, aria2) is none of them.
@@ -53,61 +62,101 @@ def automatic(user_agent: str | None) -> bool:
     return user_agent is not None and _AUTOMATIC.search(user_agent) is not None
 
 
-def begin(
-    connection: Connection,
-    share: Share,
-    visitor: bytes,
-    archive: str,
-    *,
-    size: int,
-    ranged: bool,
-    unseen: bool,
-    photo_id: uuid.UUID | None = None,
-) -> bool:
-    """Count a request for bytes of an archive unless it carries a download on; whether it was counted.
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file, and the visitor of a link who fetches it: `visitor` is the hash of today, `yesterday` that of yesterday.
 
-    `archive` names the archive (its digest), or one photo's file, with `photo_id`; `size` is its bytes, `ranged` when
-    the answer will be a part, `unseen` when the bucket sends it. Raises DownloadLimitReached, which must undo the
-    transaction.
+    `file` names it (an archive's digest, or one photo's file, then with `photo_id`); `size` is its bytes.
     """
-    key = {"share": share.id, "visitor": visitor, "archive": archive}
-    # Parallel first requests wait here for one another: the row is there before it is committed.
-    new = connection.run(
-        "INSERT INTO archive_downloads (share_id, visitor, archive) VALUES (:share, :visitor, :archive)"
-        " ON CONFLICT DO NOTHING RETURNING 1",
-        **key,
+
+    share: Share
+    visitor: bytes
+    yesterday: bytes
+    file: str
+    size: int
+    photo_id: uuid.UUID | None = None
+
+
+def begin(connection: Connection, item: Item, asked: int, *, ranged: bool, unseen: bool) -> bool:
+    """Count a request for `asked` bytes unless it carries a download on; whether it was counted.
+
+    `ranged` when the answer will be a part, `unseen` when the bucket sends an archive. Raises DownloadLimitReached,
+    which must undo the transaction.
+    """
+    # Parallel first requests wait here for one another, those of just before midnight and just after it too: each
+    # takes the locks of both its days, the earlier day's first.
+    connection.run(
+        "SELECT pg_advisory_xact_lock(cast(:yesterday AS bigint)), pg_advisory_xact_lock(cast(:today AS bigint))",
+        yesterday=_lock(item, item.yesterday),
+        today=_lock(item, item.visitor),
     )
-    if not new and _carries_on(connection, key, ranged=ranged, unseen=unseen):
-        return False
-    kind: visits.Kind = "single_download" if photo_id else "zip_download"
-    visits.record(connection, share, kind, visitor, photo_id=photo_id, bytes_sent=size)
+    found = connection.run(_LATEST + " FOR UPDATE", **_key(item))
+    for visitor, broken, before in found:
+        if (ranged or broken or unseen) and before + asked <= COPIES * item.size:
+            # A segment says nothing about the others, so it leaves `broken` as it is.
+            connection.run(
+                "UPDATE archive_downloads SET at = now(), broken = broken AND cast(:ranged AS boolean),"
+                " asked_bytes = asked_bytes + cast(:asked AS bigint)"
+                " WHERE share_id = :share AND visitor = :visitor AND archive = :file",
+                share=item.share.id,
+                visitor=visitor,
+                file=item.file,
+                ranged=ranged,
+                asked=asked,
+            )
+            return False
+    connection.run(
+        "INSERT INTO archive_downloads (share_id, visitor, archive, asked_bytes)"
+        " VALUES (:share, :visitor, :file, :asked) ON CONFLICT (share_id, visitor, archive)"
+        " DO UPDATE SET at = now(), broken = false, asked_bytes = excluded.asked_bytes",
+        share=item.share.id,
+        visitor=item.visitor,
+        file=item.file,
+        asked=asked,
+    )
+    kind: visits.Kind = "single_download" if item.photo_id else "zip_download"
+    visits.record(connection, item.share, kind, item.visitor, photo_id=item.photo_id, bytes_sent=item.size)
     return True
 
 
-def broke_off(connection: Connection, share: Share, visitor: bytes, archive: str) -> None:
-    """The answer ended before its last byte: what comes next is the same download."""
-    connection.run(
-        "UPDATE archive_downloads SET broken = true, at = now()"
-        " WHERE share_id = :share AND visitor = :visitor AND archive = :archive",
-        share=share.id,
-        visitor=visitor,
-        archive=archive,
-    )
+def check(connection: Connection, item: Item) -> None:
+    """Whether there is anything to be had: a download to begin, or one of theirs to carry on. Takes none.
+
+    Raises DownloadLimitReached.
+    """
+    if item.share.max_downloads is None or visits.used(connection, item.share) < item.share.max_downloads:
+        return
+    found = connection.run(_LATEST, **_key(item))
+    if not found or found[0][2] >= COPIES * item.size:
+        raise visits.DownloadLimitReached
 
 
-def _carries_on(connection: Connection, key: dict[str, object], *, ranged: bool, unseen: bool) -> bool:
-    [[recent, broken]] = connection.run(
-        "SELECT at > now() - make_interval(secs => :seconds), broken FROM archive_downloads"
-        " WHERE share_id = :share AND visitor = :visitor AND archive = :archive FOR UPDATE",
-        seconds=CARRIED_ON,
-        **key,
-    )
-    same = bool(recent and (ranged or broken or unseen))
-    # A segment says nothing about the others, so it leaves `broken` as it is.
-    connection.run(
-        "UPDATE archive_downloads SET at = now(), broken = broken AND cast(:keep as boolean)"
-        " WHERE share_id = :share AND visitor = :visitor AND archive = :archive",
-        keep=same and ranged,
-        **key,
-    )
-    return same
+def broke_off(connection: Connection, item: Item, unsent: int) -> None:
+    """The answer ended `unsent` bytes before its end: what comes next is the same download."""
+    for [visitor, *_] in connection.run(_LATEST + " FOR UPDATE", **_key(item)):
+        connection.run(
+            "UPDATE archive_downloads SET broken = true, at = now(),"
+            " asked_bytes = greatest(asked_bytes - cast(:unsent AS bigint), 0)"
+            " WHERE share_id = :share AND visitor = :visitor AND archive = :file",
+            share=item.share.id,
+            visitor=visitor,
+            file=item.file,
+            unsent=unsent,
+        )
+
+
+# The visitor's download of the file: today's, or else yesterday's.
+_LATEST = (
+    "SELECT visitor, broken, asked_bytes FROM archive_downloads"
+    " WHERE share_id = :share AND archive = :file AND visitor IN (:visitor, :yesterday)"
+    " ORDER BY visitor = :visitor DESC LIMIT 1"
+)
+
+
+def _key(item: Item) -> dict[str, object]:
+    return {"share": item.share.id, "file": item.file, "visitor": item.visitor, "yesterday": item.yesterday}
+
+
+def _lock(item: Item, visitor: bytes) -> int:
+    name = item.share.id.bytes + visitor + item.file.encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)

@@ -178,20 +178,6 @@ def download_url(signer: Signer, shown: Shown) -> str:
     return signer.get_urls(FULL_SECONDS, disposition=attachment(name), content_type="image/jpeg")(shown.large_key)
 
 
-def download(
-    connection: Connection, signer: Signer, share: Share, photo_id: uuid.UUID, visitor: bytes, base_path: str
-) -> str:
-    """Where one photo is to be had as a file: in the bucket, and counted; or cut on the way, where it is counted.
-
-    Raises NotFound, DownloadLimitReached.
-    """
-    shown = photo(connection, share, photo_id)
-    if shown.cut:
-        return f"{base_path}/s/{share.id}/photos/{photo_id}/file"
-    record(connection, share, "single_download", visitor, photo_id=photo_id)
-    return download_url(signer, shown)
-
-
 def as_jpeg(filename: str) -> str:
     """What a photo is called when it is its rendition that is handed out."""
     return f"{filename.rpartition('.')[0] or filename}.jpg"
@@ -220,18 +206,23 @@ def record(
     )
 
 
-def _reserve(connection: Connection, share: Share, most: int) -> None:
-    # NO KEY, because parallel requests hold the lock that referring to the link takes: they would wait for each other.
-    # The row's lock makes "count, then add one" a single step among parallel downloads of a limited link. A snapshot
-    # is taken by each statement (READ COMMITTED), so the count sees whatever the last holder committed.
-    connection.run("SELECT 1 FROM share_links WHERE id = :share FOR NO KEY UPDATE", share=share.id)
-    [[used]] = connection.run(
+def used(connection: Connection, share: Share) -> int:
+    """How many downloads of a link were counted."""
+    [[counted]] = connection.run(
         "SELECT l.single_downloads + l.zip_downloads + (SELECT count(*) FROM share_events e"
         "  WHERE e.share_id = l.id AND NOT e.rolled_up AND e.kind <> 'view')"
         " FROM share_links l WHERE l.id = :share",
         share=share.id,
     )
-    if used >= most:
+    return int(counted)
+
+
+def _reserve(connection: Connection, share: Share, most: int) -> None:
+    # NO KEY, because parallel requests hold the lock that referring to the link takes: they would wait for each other.
+    # The row's lock makes "count, then add one" a single step among parallel downloads of a limited link. A snapshot
+    # is taken by each statement (READ COMMITTED), so the count sees whatever the last holder committed.
+    connection.run("SELECT 1 FROM share_links WHERE id = :share FOR NO KEY UPDATE", share=share.id)
+    if used(connection, share) >= most:
         raise DownloadLimitReached
 
 

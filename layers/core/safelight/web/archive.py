@@ -17,7 +17,7 @@ from safelight import storage
 from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.memory import Window
 from safelight.archives.plan import Layout, Plan
-from safelight.archives.ranges import Requested, parse_range
+from safelight.archives.ranges import Requested, is_probe, parse_range
 from safelight.archives.service import archive_name, manifest, plan_gallery
 from safelight.config import settings
 from safelight.db import driver
@@ -108,8 +108,10 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
     Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, ArchiveChanged, DownloadLimitReached.
     """
     planned = wanted.plan(connection)
+    check(connection, wanted, planned)
     built = building.is_built(planned, engine.limit)
     requested = part_of(request, planned, judged=built)
+    built = built and requested.status != 416
     if built:
         progress = building.progress_of(wanted.gallery_id, planned, begin=request.method != "HEAD")
         if progress.status != "ready":
@@ -117,7 +119,7 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         check_unchanged(request, planned)
     if request.method == "GET":
         count(connection, wanted, planned, requested, unseen=built)
-    if built:
+    if built and not is_probe(requested):
         return built_archive(request, planned, wanted.filename)
     return ArchiveResponse(
         planned,
@@ -126,13 +128,18 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         engine.window,
         filename=wanted.filename,
         headers={"Cache-Control": "private, no-cache"},
-        ended=partial(ended, wanted, planned.digest),
+        ended=partial(ended, wanted, planned),
     )
 
 
 def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:
-    """Whether the archive is there, on its way or failed; begins and counts nothing. Raises NothingToDownload."""
-    return building.status_response(request, wanted.gallery_id, wanted.plan(connection), engine.limit)
+    """Whether the archive is there, on its way or failed; begins and counts nothing.
+
+    Raises NothingToDownload, DownloadLimitReached.
+    """
+    planned = wanted.plan(connection)
+    check(connection, wanted, planned)
+    return building.status_response(request, wanted.gallery_id, planned, engine.limit)
 
 
 def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes:
@@ -150,21 +157,21 @@ def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes
 
 def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested, *, unseen: bool) -> None:
     """Count a visitor's request for bytes, as `shares.downloads` says. Raises DownloadLimitReached."""
-    if wanted.visit is None or requested.status == 416:
+    if wanted.visit is None or requested.status == 416 or is_probe(requested):
         return
-    ranged = requested.status == 206
-    if ranged and requested.start == 0 and requested.stop <= downloads.PROBE_BYTES and not unseen:
-        return
-    downloads.begin(
-        connection,
-        wanted.visit.share,
-        wanted.visit.visitor,
-        planned.digest,
-        size=planned.size,
-        ranged=ranged,
-        unseen=unseen,
-        photo_id=wanted.photo_id,
-    )
+    item, asked = item_of(wanted.visit, wanted, planned), requested.stop - requested.start
+    downloads.begin(connection, item, asked, ranged=requested.status == 206, unseen=unseen)
+
+
+def check(connection: Connection, wanted: Wanted, planned: Layout) -> None:
+    """Whether a visitor may begin or carry on this download; takes none. Raises DownloadLimitReached."""
+    if wanted.visit is not None:
+        downloads.check(connection, item_of(wanted.visit, wanted, planned))
+
+
+def item_of(visit: Visit, wanted: Wanted, planned: Layout) -> downloads.Item:
+    """What is fetched, and by whom, as it is counted."""
+    return downloads.Item(visit.share, visit.visitor, visit.yesterday, planned.digest, planned.size, wanted.photo_id)
 
 
 def part_of(request: Request, planned: Layout, *, judged: bool = False) -> Requested:
@@ -178,7 +185,7 @@ def part_of(request: Request, planned: Layout, *, judged: bool = False) -> Reque
     )
 
 
-def ended(wanted: Wanted, digest: str, sent: Sent) -> None:
+def ended(wanted: Wanted, planned: Layout, sent: Sent) -> None:
     """Note how an answer ended: damage for the photographer, a break for what is counted next."""
     fields = {"gallery_id": str(wanted.gallery_id), "sent": sent.sent, "length": sent.length}
     if wanted.visit is not None:
@@ -189,7 +196,7 @@ def ended(wanted: Wanted, digest: str, sent: Sent) -> None:
     else:
         log.info("archive sent" if sent.whole else "archive left by the client", extra=fields)
     if wanted.visit is not None and not sent.whole:
-        _aside(partial(_broke_off, wanted.visit, digest))
+        _aside(partial(_broke_off, item_of(wanted.visit, wanted, planned), sent.length - sent.sent))
 
 
 def _aside(deed: Callable[[], None]) -> None:
@@ -212,6 +219,6 @@ def _report(gallery_id: uuid.UUID, sent: Sent) -> None:
         report(gallery_id, sent.broken.entry, sent.broken.reason)
 
 
-def _broke_off(visit: Visit, digest: str) -> None:
+def _broke_off(item: downloads.Item, unsent: int) -> None:
     with driver.connection() as connection:
-        downloads.broke_off(connection, visit.share, visit.visitor, digest)
+        downloads.broke_off(connection, item, unsent)

@@ -33,5 +33,5 @@ def file_response(
         filename=file.name,
         media_type=file.content_type,
         headers={"Cache-Control": "private, no-cache"},
-        ended=partial(ended, wanted, file.digest),
+        ended=partial(ended, wanted, file),
     )

@@ -48,6 +48,8 @@ class Visit:
 
     share: Share
     visitor: bytes
+    yesterday: bytes
+    """What the visitor was called yesterday."""
     grant: str | None
     secret: str
     now: dt.datetime
@@ -73,7 +75,8 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     secret = config.jwt_secret.get_secret_value()
     visitor = Visitor(address(request), request.headers.get("user-agent"))
     grant = request.cookies.get(grant_cookie(share))
-    return Visit(share, visitor.digest(secret, now), grant, secret, now, downloads.automatic(visitor.user_agent))
+    today, yesterday = (visitor.digest(secret, now - dt.timedelta(days=days)) for days in (0, 1))
+    return Visit(share, today, yesterday, grant, secret, now, downloads.automatic(visitor.user_agent))
 
 
 LiveVisit = Annotated[Visit, Depends(get_visit)]

@@ -1,0 +1,294 @@
+"""One download is one, by parts, after a night and at the bucket; and nothing but a download leads to the bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import io
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from safelight import clock, sweep
+from safelight.archives import worker
+from safelight.db.engine import transaction
+from safelight.jobs import queries
+from tests import product
+from tests.api import client, running
+from tests.functions.support import in_parallel, problem, sql
+from tests.functions.test_downloads import Shared, broken, eventually, leave_early, visitor
+
+pytestmark = pytest.mark.usefixtures("shared_api")
+
+BEFORE_MIDNIGHT = dt.datetime(2031, 5, 4, 23, 50, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def shared(shared_api: str) -> Shared:
+    assert shared_api
+    return Shared()
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Archives of more than a megabyte are built into the bucket."""
+    running[0].forget()
+    monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", "1000000")
+    product.forget()
+    yield
+    running[0].forget()
+    monkeypatch.delenv("ARCHIVE_STREAM_LIMIT")
+    product.forget()
+
+
+class Clock:
+    """What time visitors come at."""
+
+    def __init__(self) -> None:
+        self.time = BEFORE_MIDNIGHT
+
+    def later(self, **duration: float) -> None:
+        self.time += dt.timedelta(**duration)
+
+
+@pytest.fixture
+def time() -> Iterator[Clock]:
+    shown = Clock()
+    apps = [importlib.import_module(f"functions.{name}.app").app for name in ("visits", "downloads")]
+    for app in apps:
+        app.dependency_overrides[clock.now] = lambda: shown.time
+    yield shown
+    for app in apps:
+        del app.dependency_overrides[clock.now]
+
+
+def build_everything() -> None:
+    with transaction() as session:
+        due = queries.due(session, 100)
+    for job_id, _ in due:
+        worker.build_part(job_id)
+
+
+def put_together(path: str) -> None:
+    """The archive lies in the bucket."""
+    if client().get(path).status_code == 202:
+        build_everything()
+
+
+def singles(shared: Shared, share: str) -> int:
+    return shared.counters(share)[1]
+
+
+# ---------------------------------------------------------------- nothing but a download leads to the bytes
+
+
+@pytest.mark.usefixtures("built")
+def test_a_range_beyond_the_end_of_a_built_archive_leads_nowhere(shared: Shared) -> None:
+    put_together(f"/s/{shared.link()}/download/all")
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    size = int(visitor("beyond").head(path).headers["content-length"])
+    answer = visitor("beyond").get(path, headers={"Range": f"bytes={size}-"})
+    assert (answer.status_code, answer.content) == (416, b"")
+    assert answer.headers["content-range"] == f"bytes */{size}"
+    assert "location" not in answer.headers
+    assert shared.zips(share) == 0
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("probe", ["bytes=0-0", "bytes=0-1"])
+def test_a_probe_of_a_built_archive_gets_its_bytes_and_no_address(shared: Shared, probe: str) -> None:
+    put_together(f"/s/{shared.link()}/download/all")
+    share = shared.link()
+    answer = visitor("probe").get(f"/s/{share}/download/all", headers={"Range": probe})
+    assert (answer.status_code, answer.content) == (206, b"PK"[: int(probe[-1]) + 1])
+    assert "location" not in answer.headers
+    assert shared.zips(share) == 0
+
+
+def test_a_photo_gives_nothing_to_probes_and_beyond_its_end(shared: Shared) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/{shared.photos[1]}"
+    size = len(shared.originals[1])
+    beyond = client().get(path, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    assert "location" not in beyond.headers
+    probed = client().get(path, headers={"Range": "bytes=0-1"}, follow_redirects=True)
+    assert (probed.status_code, probed.content) == (206, shared.originals[1][:2])
+    assert probed.url.path.endswith("/file")
+    assert shared.counters(share) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("built")
+def test_a_link_that_is_used_up_puts_nothing_together(shared: Shared) -> None:
+    sql("DELETE FROM archives")
+    share = shared.link(max_downloads=1)
+    assert visitor("first").get(f"/s/{share}/download/{shared.photos[0]}").status_code == 307
+    path = f"/s/{share}/download/all"
+    other = visitor("other")
+    problem(other.get(path), 403, "download_limit_reached")
+    problem(other.get(f"{path}/status"), 403, "download_limit_reached")
+    assert other.head(path).status_code == 403
+    assert sql("SELECT 1 FROM archives") == []
+
+
+def test_whoever_has_paid_is_told_of_the_archive_to_the_end(shared: Shared) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    assert visitor("paid").get(path, headers={"Range": "bytes=0-99"}).status_code == 206
+    assert visitor("paid").head(path).status_code == 200
+    assert visitor("paid").get(f"{path}/status").status_code == 200
+    assert visitor("other").head(path).status_code == 403
+
+
+# ---------------------------------------------------------------- after a night
+
+
+def test_a_stream_is_resumed_after_midnight_and_a_day_but_not_after_the_next(shared: Shared, time: Clock) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    assert visitor("night").get(path, headers={"Range": "bytes=0-99999"}).status_code == 206
+    time.later(minutes=20)
+    assert visitor("night").get(path, headers={"Range": "bytes=100000-199999"}).status_code == 206
+    problem(visitor("other").get(path), 403, "download_limit_reached")
+    time.later(hours=23, minutes=40)
+    sql("UPDATE archive_downloads SET at = at - interval '47 hours'")
+    sweep.run()
+    assert visitor("night").get(path, headers={"Range": "bytes=200000-"}).status_code == 206
+    assert shared.zips(share) == 1
+    time.later(hours=1)
+    problem(visitor("night").get(path, headers={"Range": "bytes=200000-"}), 403, "download_limit_reached")
+
+
+@pytest.mark.usefixtures("built")
+def test_a_built_archive_is_resumed_after_a_night(shared: Shared, time: Clock) -> None:
+    put_together(f"/s/{shared.link()}/download/all")
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    for headers in ({}, {"Range": "bytes=1000-"}):
+        assert visitor("night").get(path, headers=headers).status_code == 307
+        time.later(hours=8)
+    assert shared.zips(share) == 1
+
+
+def test_a_break_before_midnight_is_the_same_download_after_it(shared_api: str, time: Clock) -> None:
+    assert shared_api
+    shared = Shared(large=3)
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    leave_early(path, "patient")
+    eventually(lambda: broken(share))
+    time.later(hours=9)
+    assert visitor("patient").get(path).status_code == 200
+    assert shared.zips(share) == 1
+
+
+def test_segments_around_midnight_are_one_download(shared: Shared, time: Clock) -> None:
+    share = shared.link()
+
+    def segment(number: int) -> int:
+        if number == 20:
+            time.later(minutes=20)
+        return (
+            visitor("owl")
+            .get(f"/s/{share}/download/all?size=web", headers={"Range": f"bytes={20 * number}-{20 * number + 9}"})
+            .status_code
+        )
+
+    assert set(in_parallel(40, segment)) == {206}
+    assert shared.zips(share) == 1
+
+
+# ---------------------------------------------------------------- photos
+
+
+def test_parts_of_a_photo_are_one_download_and_its_resume_is_never_refused(shared: Shared, time: Clock) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/{shared.photos[1]}"
+    original, half = shared.originals[1], len(shared.originals[1]) // 2
+    parts = []
+    for part in (f"bytes=0-{half - 1}", f"bytes={half}-"):
+        with httpx.Client(verify=False, follow_redirects=True, headers={"User-Agent": "curl"}) as browser:
+            parts.append(browser.get(running[0].url + path, headers={"Range": part}).content)
+        time.later(hours=9)
+    assert b"".join(parts) == original
+    problem(visitor("other").get(path), 403, "download_limit_reached")
+    problem(visitor("curl").get(path), 403, "download_limit_reached")  # the whole once more is another download
+    assert singles(shared, share) == 1
+
+
+def test_programs_resume_and_split_a_photo_as_one_download(shared: Shared, tmp_path: Path) -> None:
+    original = shared.originals[1]
+    for program in (
+        ["curl", "-sfL", "-C", "-", "-o", "kept.jpg"],
+        ["aria2c", "--no-conf", "-q", "-x4", "-s4", "-k1M", "-okept.jpg"],
+    ):
+        share = shared.link(max_downloads=1)
+        url = f"{running[0].url}/s/{share}/download/{shared.photos[1]}"
+        kept = tmp_path / "kept.jpg"
+        if program[0] == "curl":
+            subprocess.run(["curl", "-sfL", "-r", "0-1999999", "-o", kept, url], check=True)
+        subprocess.run([*program, url], check=True, cwd=tmp_path)
+        assert kept.read_bytes() == original, program[0]
+        assert singles(shared, share) == 1, program[0]
+        kept.unlink()
+
+
+def test_two_hundred_parallel_starts_of_a_photo_never_overrun_a_limit(shared: Shared) -> None:
+    share = shared.link(max_downloads=11)
+    path = f"/s/{share}/download/{shared.photos[0]}"
+    browser = client()
+    statuses = in_parallel(200, lambda _: browser.get(path).status_code)
+    assert (statuses.count(307), statuses.count(403)) == (11, 189)
+    assert singles(shared, share) == 11
+
+
+# ---------------------------------------------------------------- copies
+
+
+@pytest.mark.usefixtures("built")
+def test_two_hundred_visitors_of_a_built_archive_never_overrun_a_limit(shared: Shared) -> None:
+    put_together(f"/s/{shared.link()}/download/all")
+    share = shared.link(max_downloads=7)
+    browser = client()
+    statuses = in_parallel(
+        200, lambda n: browser.get(f"/s/{share}/download/all", headers={"User-Agent": f"visitor {n}"}).status_code
+    )
+    assert (statuses.count(307), statuses.count(403)) == (7, 193)
+    assert shared.zips(share) == 7
+
+
+@pytest.mark.usefixtures("built")
+def test_whole_copies_from_the_bucket_again_and_again_are_counted_again(shared: Shared) -> None:
+    put_together(f"/s/{shared.link()}/download/all")
+    share = shared.link(max_downloads=2)
+    path = f"/s/{share}/download/all"
+    assert [visitor("greedy").get(path).status_code for _ in range(9)] == [307] * 8 + [403]
+    assert shared.zips(share) == 2
+    assert visitor("greedy").head(path).status_code == 403
+
+
+def test_whole_copies_by_ranges_are_counted_again(shared: Shared) -> None:
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all?size=web"
+    copies = [visitor("greedy").get(path, headers={"Range": "bytes=0-"}) for _ in range(5)]
+    assert [copy.status_code for copy in copies] == [206] * 4 + [403]
+    with zipfile.ZipFile(io.BytesIO(copies[0].content)) as archive:
+        assert archive.testzip() is None
+
+
+def test_what_was_asked_for_and_never_sent_is_taken_off_again(shared_api: str) -> None:
+    assert shared_api
+    shared = Shared(large=3)
+    share = shared.link(max_downloads=1)
+    path = f"/s/{share}/download/all"
+    for _ in range(6):  # more than four copies, had they come
+        sql("UPDATE archive_downloads SET broken = false")
+        leave_early(path, "tunnel", {"Range": "bytes=5-"})
+        eventually(lambda: broken(share))
+    assert visitor("tunnel").get(path, headers={"Range": "bytes=5-"}).status_code == 206
+    assert shared.zips(share) == 1

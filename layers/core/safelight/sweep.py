@@ -36,10 +36,10 @@ PENDING_EXPIRES = dt.timedelta(hours=1)
 PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
 PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
-# A visitor's hash is of one day, so nothing older is carried on.
 EVENTS_KEPT = dt.timedelta(days=30)
 REPORTS_KEPT = dt.timedelta(days=90)
-DOWNLOADS_KEPT = dt.timedelta(days=1)
+# A download is carried on under the hash of its day until the next day ends.
+DOWNLOADS_KEPT = dt.timedelta(days=2)
 EMPTY_SELECTIONS_KEPT = dt.timedelta(days=30)
 
 NEVER_ARRIVED = "The file never arrived. Please upload it again."

@@ -267,7 +267,7 @@ def test_whole_copies_from_the_bucket_again_and_again_are_counted_again(shared: 
     put_together(f"/s/{shared.link()}/download/all")
     share = shared.link(max_downloads=2)
     path = f"/s/{share}/download/all"
-    assert [visitor("greedy").get(path).status_code for _ in range(9)] == [307] * 8 + [403]
+    assert [visitor("greedy").get(path).status_code for _ in range(21)] == [307] * 20 + [403]
     assert shared.zips(share) == 2
     assert visitor("greedy").head(path).status_code == 403
 
@@ -275,8 +275,8 @@ def test_whole_copies_from_the_bucket_again_and_again_are_counted_again(shared: 
 def test_whole_copies_by_ranges_are_counted_again(shared: Shared) -> None:
     share = shared.link(max_downloads=1)
     path = f"/s/{share}/download/all?size=web"
-    copies = [visitor("greedy").get(path, headers={"Range": "bytes=0-"}) for _ in range(5)]
-    assert [copy.status_code for copy in copies] == [206] * 4 + [403]
+    copies = [visitor("greedy").get(path, headers={"Range": "bytes=0-"}) for _ in range(11)]
+    assert [copy.status_code for copy in copies] == [206] * 10 + [403]
     with zipfile.ZipFile(io.BytesIO(copies[0].content)) as archive:
         assert archive.testzip() is None
 
@@ -286,7 +286,7 @@ def test_what_was_asked_for_and_never_sent_is_taken_off_again(shared_api: str) -
     shared = Shared(large=3)
     share = shared.link(max_downloads=1)
     path = f"/s/{share}/download/all"
-    for _ in range(6):  # more than four copies, had they come
+    for _ in range(12):  # more than ten copies, had they come
         sql("UPDATE archive_downloads SET broken = false")
         leave_early(path, "tunnel", {"Range": "bytes=5-"})
         eventually(lambda: broken(share))

@@ -17,9 +17,9 @@
 - A limit is checked when a download starts, under the link's row lock; one that carries on is never cut off by it.
   Whoever could start none is told so before an archive is put together (`check`).
 
-Why four: one interruption can ask for everything twice, a program that opens eight connections to the end, one behind
-the other, for four and a half times, half of it broken off at once; a line that breaks six times, evenly, for four
-times. Fewer would take a bad line for a second visitor, more would hand out more copies for one.
+Why ten: each resume asks for all that is left, so a line that breaks six times near the beginning asks for seven copies,
+behind a proxy that took the bytes and lost them; a program with sixteen connections to the end, one behind the other,
+asks for eight and a half. A resume that is refused is worse than a copy too many for one who asks again and again.
 
 That a download broke off is noted when the server could not hand over the last byte. Bytes lost behind that, in a
 proxy, or with a process that was killed, are not seen: continued with a Range such a download is still the same one,
@@ -39,7 +39,7 @@ from safelight.shares import visits
 from safelight.shares.visits import Share
 
 # How many times its bytes a download may ask for; see above.
-COPIES = 4
+COPIES = 10
 
 # Who follows a link without a person wanting it: previews of messengers and mail, crawlers. A visitor's own download
 # manager (curl, wget, aria2) is none of them.

@@ -25,6 +25,9 @@ from safelight.web.visitor import Db, LiveVisit, json_response
 app = create_app("downloads", lifespan=closing_engine)
 logger()
 Size = Annotated[Literal["original", "web"] | None, Query()]
+Digest = Annotated[
+    str | None, Query(pattern="^[0-9a-f]{64}$", description="Which archive was asked for, as `status_url` says")
+]
 SIGNED_IN: dict[str, Any] = {"security": [{"OAuth2PasswordBearer": []}]}
 BEGUN: dict[int | str, dict[str, Any]] = {
     202: {"model": ArchiveStatus, "description": "It is being put together; `Location` tells how far it is"},
@@ -51,10 +54,17 @@ def head_download_all(
 
 @app.get("/s/{share_id}/download/all/status", responses=TOLD)
 def download_status(
-    request: Request, visit: LiveVisit, connection: Db, archives: Archives, selection: ChosenPhotos, size: Size = None
+    request: Request,
+    visit: LiveVisit,
+    connection: Db,
+    archives: Archives,
+    selection: ChosenPhotos,
+    size: Size = None,
+    archive: Digest = None,
 ) -> Response:
     """How far that ZIP is, where it has to be put together first; begins nothing, counts nothing."""
-    return status_of(request, for_visitor(visit, size, selection, bytes_wanted=False), connection, archives)
+    wanted = for_visitor(visit, size, selection, bytes_wanted=False)
+    return status_of(request, wanted, connection, archives, archive)
 
 
 @app.get("/s/{share_id}/download/all/manifest")
@@ -98,11 +108,11 @@ def download_own_status(
     archives: Archives,
     selection: SelectionQuery = None,
     size: Size = None,
+    archive: Digest = None,
 ) -> Response:
     """How far the ZIP of a gallery of mine is; begins nothing."""
-    return status_of(
-        request, for_owner(own, size, of_gallery(connection, own.gallery_id, selection)), connection, archives
-    )
+    wanted = for_owner(own, size, of_gallery(connection, own.gallery_id, selection))
+    return status_of(request, wanted, connection, archives, archive)
 
 
 @app.get("/galleries/{gallery_id}/download/manifest", openapi_extra=SIGNED_IN)

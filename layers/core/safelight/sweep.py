@@ -34,6 +34,8 @@ BATCH = 500
 # The form lives ten minutes; whoever began posting in the last one may take a while on a slow line.
 PENDING_EXPIRES = dt.timedelta(hours=1)
 PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
+# An upload is begun before the row that wants it is committed, so a young one may yet belong to an archive.
+UPLOAD_UNCLAIMED = dt.timedelta(hours=1)
 PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
 EVENTS_KEPT = dt.timedelta(days=30)
@@ -181,7 +183,7 @@ def _archives(store: Store, _queue: Queue, swept: Swept) -> None:
                 storage.multipart().abort(archive_key(archive.digest), archive.upload_id)
             archive_queries.erase(session, archive)
             swept.archives += 1
-    found = list(storage.multipart().uploads("archives/"))
+    found = list(storage.multipart().uploads("archives/", now() - UPLOAD_UNCLAIMED))
     with transaction() as session:
         wanted = archive_queries.building(session)
     for key, upload_id in found:

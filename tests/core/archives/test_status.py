@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
 import zipfile
 from typing import Any
@@ -15,6 +16,7 @@ from safelight import storage
 from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
+from safelight.web import archive
 from tests import product
 from tests.api import Photographer, client, jpeg, run_jobs
 
@@ -67,7 +69,9 @@ def test_an_archive_from_nothing_to_ready(large: Large) -> None:
 
     begun = large.visitor.get(large.path)
     assert begun.status_code == 202
-    assert begun.headers["location"] == begun.json()["status_url"] == f"{large.path}/status"
+    named = begun.json()["status_url"]
+    assert begun.headers["location"] == named == absent.json()["status_url"]
+    assert re.fullmatch(re.escape(f"{large.path}/status?archive=") + "[0-9a-f]{64}", named)
     assert begun.json() == {
         "status": "building",
         "progress": 0.0,
@@ -75,7 +79,7 @@ def test_an_archive_from_nothing_to_ready(large: Large) -> None:
         "parts_done": 0,
         "size": begun.json()["size"],
         "download_url": large.path,
-        "status_url": f"{large.path}/status",
+        "status_url": named,
         "reason": None,
     }
     seen = []
@@ -101,7 +105,7 @@ def test_what_chose_the_archive_chooses_it_again(large: Large) -> None:
     begun = large.visitor.get(f"{large.path}?size=original&x=%C3%A9%0D%0A")
     assert begun.status_code == 202
     url = begun.headers["location"]
-    assert url == f"{large.path}/status?size=original&x=%C3%A9%0D%0A"
+    assert url.startswith(f"{large.path}/status?size=original&x=%C3%A9%0D%0A&archive=")
     assert large.visitor.get(url).json()["download_url"] == f"{large.path}?size=original&x=%C3%A9%0D%0A"
 
 
@@ -126,11 +130,42 @@ def test_a_failed_archive_says_which_photo_and_what_to_do(large: Large) -> None:
         refused = large.visitor.request(method, large.path)
         assert refused.status_code == 409
     assert large.visitor.get(large.path).json()["detail"] == failed["reason"]
-    # After a while asking begins anew: then the status does not say failed any more either.
-    with transaction() as session:
-        session.execute(text("UPDATE archives SET used_at = now() - interval '3 minutes'"))
+    # After a while asking begins anew, although somebody asked all the time; and the status says failed no more.
+    for earlier in ("1 minute", "2 minutes"):
+        with transaction() as session:
+            session.execute(text(f"UPDATE archives SET used_at = used_at - interval '{earlier}'"))
+        if earlier == "1 minute":
+            assert large.visitor.get(large.path).status_code == 409
     assert large.status().json()["status"] == "absent"
     assert large.visitor.head(large.path).status_code == 202
+    assert large.visitor.get(large.path).json()["status"] == "building"
+
+
+def test_who_asks_again_by_name_plans_nothing(large: Large, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = large.visitor.get(large.path).headers["location"]
+    planned = []
+    monkeypatch.setattr(archive, "plan_gallery", lambda *given, **_: planned.append(given))
+    for job_id in due():
+        assert large.visitor.get(url).json()["status"] == "building"
+        worker.build_part(job_id)
+    assert large.visitor.get(url).json()["status"] == "ready"
+    assert planned == []
+    monkeypatch.undo()
+
+
+def test_a_name_tells_only_its_own_gallery(large: Large) -> None:
+    url = large.visitor.get(large.path).headers["location"]
+    digest = url.partition("archive=")[2]
+    other = large.anna.gallery(title="Another")["id"]
+    empty = large.anna.share(other)["share_id"]
+    assert client().get(f"/s/{empty}/download/all/status?archive={digest}").json()["code"] == "nothing_to_download"
+    assert large.status(f"?archive={'0' * 64}").json()["status"] == "building"  # one nobody knows: planned
+    for wrong in ("", "0", "G" * 64, digest + "0", "../" + digest):
+        assert large.status(f"?archive={wrong}").status_code == 422
+    large.anna.call("PATCH", f"/share-links/{large.share}", json={"password": "Open 42"})
+    assert client().get(url).status_code == 401
+    large.anna.call("PATCH", f"/share-links/{large.share}", json={"revoked": True})
+    assert large.visitor.get(url).status_code == 404
 
 
 def test_the_same_decision_as_for_the_bytes(large: Large) -> None:
@@ -149,7 +184,8 @@ def test_the_photographer_waits_for_her_own(large: Large) -> None:
     assert large.anna.call("HEAD", path).status_code == 202
     assert large.anna.call("GET", f"{path}/status").json()["status"] == "absent"
     begun = large.anna.call("GET", path)
-    assert begun.headers["location"] == f"{path}/status"
+    assert begun.headers["location"].startswith(f"{path}/status?archive=")
+    assert large.anna.call("GET", begun.headers["location"]).json()["status"] == "building"
     for job_id in due():
         worker.build_part(job_id)
     assert large.anna.call("GET", f"{path}/status").json()["status"] == "ready"
@@ -165,16 +201,16 @@ def test_a_selection_is_put_together_by_itself(large: Large) -> None:
     mine = f"{large.path}?selection=mine"
     begun = large.visitor.get(mine)
     assert begun.status_code == 202
-    assert begun.headers["location"] == f"{large.path}/status?selection=mine"
+    assert begun.headers["location"].startswith(f"{large.path}/status?selection=mine&archive=")
     assert large.status().json()["status"] == "absent"  # the whole gallery is another archive
-    assert client().get(begun.headers["location"]).json()["code"] == "nothing_to_download"
+    assert client().get(f"{large.path}/status?selection=mine").json()["code"] == "nothing_to_download"
     for job_id in due():
         worker.build_part(job_id)
     assert large.visitor.get(begun.headers["location"]).json()["status"] == "ready"
     built = httpx.get(large.visitor.get(mine).headers["location"], verify=False)
-    with zipfile.ZipFile(io.BytesIO(built.content)) as archive:
-        assert archive.testzip() is None
-        assert archive.namelist() == ["1.jpg", "SHA256SUMS.txt"]
+    with zipfile.ZipFile(io.BytesIO(built.content)) as received:
+        assert received.testzip() is None
+        assert received.namelist() == ["1.jpg", "SHA256SUMS.txt"]
     assert "Anna & Ben favourites.zip" in built.headers["content-disposition"]
     # What is picked later is another archive; the one that was built is not handed out for it.
     large.visitor.put(f"/s/{large.share}/favourites/{large.photos[0]}")

@@ -63,6 +63,7 @@ class Progress:
     done: int
     parts: int
     size: int
+    digest: str
     reason: str | None
 
 
@@ -94,24 +95,35 @@ def request(
 
     `smallest` is the size in bytes of its parts, unless there would be more than 10,000.
     """
-    archive = queries.get(session, planned.digest, lock=True)
-    if archive is not None and archive.status == "ready" and store.head(archive_key(archive.digest)) is None:
-        archive = _forget(session, archive)  # the bucket's lifecycle took it
-    if archive is not None and archive.status == "failed" and _old(session, archive):
-        archive = _forget(session, archive)
-    if archive is None:
-        archive = _begin(session, store, uploads, queue, gallery_id, planned, smallest)
-    archive.used_at = func.now()
-    session.flush()
+    # Without a lock: whoever completes the object holds the row while the store works, and nobody waits for that.
+    archive = queries.get(session, planned.digest)
+    if archive is None or not _stands(session, store, archive) or not _used(session, archive):
+        archive = queries.get(session, planned.digest, lock=True)
+        if archive is not None and not _stands(session, store, archive):
+            queries.erase(session, archive)
+            session.expunge(archive)
+            archive = None
+        if archive is None:
+            archive = _begin(session, store, uploads, queue, gallery_id, planned, smallest)
     return progress(session, archive)
 
 
 def look(session: Session, store: Store, planned: Plan) -> Progress:
     """How far the archive of this plan is, without beginning it: `absent` wherever `request` would begin anew."""
     archive = queries.get(session, planned.digest)
-    gone = archive is not None and archive.status == "ready" and store.head(archive_key(archive.digest)) is None
-    if archive is None or gone or (archive.status == "failed" and _old(session, archive)):
-        return Progress("absent", 0, 1, planned.size, None)
+    if archive is None or not _stands(session, store, archive):
+        return Progress("absent", 0, 1, planned.size, planned.digest, None)
+    return progress(session, archive)
+
+
+def recall(session: Session, store: Store, gallery_id: uuid.UUID, digest: str) -> Progress | None:
+    """As `look`, for whoever asked for the archive before and knows its name: without a plan, so at the cost of a row.
+
+    None when this gallery has no such archive, or none any more.
+    """
+    archive = queries.get(session, digest)
+    if archive is None or archive.gallery_id != gallery_id or not _stands(session, store, archive):
+        return None
     return progress(session, archive)
 
 
@@ -119,7 +131,7 @@ def progress(session: Session, archive: Archive) -> Progress:
     """How far it is."""
     done = archive.parts if archive.status == "ready" else queries.part_count(session, archive)
     status = cast("Status", archive.status)
-    return Progress(status, done, archive.parts, archive.size, archive.failure_reason)
+    return Progress(status, done, archive.parts, archive.size, archive.digest, archive.failure_reason)
 
 
 def remember(session: Session, archive: Archive, number: int, etag: str) -> None:
@@ -134,12 +146,13 @@ def finish(session: Session, store: Store, uploads: Uploads, archive: Archive) -
     if queries.part_count(session, archive) == archive.parts:
         _complete(store, uploads, archive, queries.parts(session, archive))
         archive.status = "ready"
-        archive.ready_at = func.now()
+        archive.ready_at = archive.used_at = func.now()
 
 
 def broken(session: Session, uploads: Uploads, archive: Archive, reason: str) -> None:
     """A photo cannot be read: there will be no archive, and no part of one."""
     archive.status, archive.failure_reason = "failed", reason
+    archive.used_at = func.now()  # and not touched again, so that it tells how long ago this was
     session.flush()
     uploads.abort(archive_key(archive.digest), archive.upload_id)
 
@@ -177,20 +190,25 @@ def _begin(
             for number in range(1, archive.parts + 1)
         }
         jobs.enqueue_all(session, queue, JOB, payloads)
-    found = queries.get(session, digest, lock=True)
+    found = queries.get(session, digest)
     assert found is not None
     return found
 
 
-def _forget(session: Session, archive: Archive) -> Archive | None:
-    queries.erase(session, archive)
-    session.expunge(archive)
-    return queries.get(session, archive.digest, lock=True)
+def _stands(session: Session, store: Store, archive: Archive) -> bool:
+    """Whether it counts: not where the bucket's lifecycle took the object, nor where it failed a while ago."""
+    if archive.status == "ready":
+        return store.head(archive_key(archive.digest)) is not None
+    if archive.status == "failed":
+        now: dt.datetime = session.scalars(func.now().select()).one()
+        return now - archive.used_at <= TRY_AGAIN
+    return True
 
 
-def _old(session: Session, archive: Archive) -> bool:
-    now: dt.datetime = session.scalars(func.now().select()).one()
-    return now - archive.used_at > TRY_AGAIN
+def _used(session: Session, archive: Archive) -> bool:
+    """Note that somebody wants it; False when it was forgotten meanwhile. One that is built stays anyway; and asking
+    for one that failed must not put off that it is tried again."""
+    return archive.status != "ready" or queries.touch(session, archive)
 
 
 def _complete(store: Store, uploads: Uploads, archive: Archive, etags: list[tuple[int, str]]) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -10,9 +10,16 @@ from safelight.models import Archive, ArchivePart, Gallery, Photo
 
 
 def get(session: Session, digest: str, *, lock: bool = False) -> Archive | None:
-    """One archive."""
-    statement = select(Archive).where(Archive.digest == digest)
+    """One archive, as it is now; with `lock`, as it stays until the transaction ends."""
+    statement = select(Archive).where(Archive.digest == digest).execution_options(populate_existing=True)
     return session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+
+
+def touch(session: Session, archive: Archive) -> bool:
+    """Somebody asked for it; False when it was forgotten meanwhile."""
+    statement = update(Archive).where(Archive.digest == archive.digest, Archive.upload_id == archive.upload_id)
+    used = statement.values(used_at=func.now()).returning(Archive.digest)
+    return session.scalar(used.execution_options(synchronize_session=False)) is not None
 
 
 def add_if_absent(session: Session, archive: Archive) -> bool:

@@ -9,6 +9,8 @@ from pg8000.native import Connection
 from safelight.archives.names import safe_name, safe_names
 from safelight.archives.plan import Entry, Plan, plan
 from safelight.archives.receipt import RECEIPT, receipt
+from safelight.archives.stream import ArchiveBroken
+from safelight.db import driver
 from safelight.errors import Conflict
 from safelight.shares.visits import Size, as_jpeg
 from safelight.splice import load
@@ -19,6 +21,14 @@ type Row = list[Any]
 class NothingToDownload(Conflict):
     code = "nothing_to_download"
     title = "There are no photos to download yet"
+
+
+class RenditionMissing(Conflict):
+    code = "rendition_missing"
+    title = "A photo has no file of this size"
+
+
+RENDITION_LOST = "Its web size is missing, so no ZIP can hold it. Please upload the photo again."
 
 
 def plan_gallery(
@@ -32,11 +42,15 @@ def plan_gallery(
     """The archive of all ready photos of a gallery, or of a selection's among them, with its receipt.
 
     `strip` takes what the originals tell about people out of them; where that cannot be done, a photo's large rendition
-    takes its place, under a name that says JPEG. Raises NothingToDownload.
+    takes its place, under a name that says JPEG. Raises NothingToDownload; and ArchiveBroken, after noting it for the
+    photographer, for a photo of which there is no such file.
     """
     rows = _rows(connection, gallery_id, _STATEMENTS[size, strip], selection)
     if not rows:
         raise NothingToDownload
+    if (lost := next((row for row in rows if row[4] is None), None)) is not None:
+        _note_lost(gallery_id, strip=strip and size == "original")
+        raise ArchiveBroken(Entry(lost[0], 0, 0, 0), RenditionMissing())
     names = safe_names((row[0] if row[7] else as_jpeg(row[0]) for row in rows), reserved=[RECEIPT])
     entries = [_entry(name, row) for name, row in zip(names, rows, strict=True)]
     return plan([*entries, receipt(entries)])
@@ -76,25 +90,35 @@ _WEB = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, r.file_size, r.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
         r.s3_key, r.etag, r.sha256, false) ORDER BY p.position, p.id), '[]')::text
-    FROM photos p JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
+    FROM photos p LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _CLEAN = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, coalesce(c.file_size, r.file_size), coalesce(c.crc32, r.crc32),
         extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
-        coalesce(r.s3_key, p.s3_key), coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
+        CASE WHEN c.photo_id IS NULL THEN r.s3_key ELSE p.s3_key END, coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
         c.photo_id IS NOT NULL, p.file_size, c.pieces) ORDER BY p.position, p.id), '[]')::text
     FROM photos p LEFT JOIN clean_originals c ON c.photo_id = p.id
     LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large' AND c.photo_id IS NULL
-    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
-      AND num_nonnulls(c.photo_id, r.photo_id) = 1"""
+    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _STATEMENTS: dict[tuple[Size, bool], str] = {
     ("original", False): _ORIGINALS,
     ("original", True): _CLEAN,
     ("web", False): _WEB,
     ("web", True): _WEB,
 }
+_LOST = """
+    UPDATE photos p SET damaged_at = coalesce(p.damaged_at, now()), damage_reason = :reason
+    WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
+      AND NOT EXISTS (SELECT FROM renditions r WHERE r.photo_id = p.id AND r.name = 'large')
+      AND NOT (:strip AND EXISTS (SELECT FROM clean_originals c WHERE c.photo_id = p.id))"""
 _PICKED = " AND p.id IN (SELECT f.photo_id FROM selection_photos f WHERE f.selection_id = :selection)"
+
+
+def _note_lost(gallery_id: uuid.UUID, *, strip: bool) -> None:
+    # A transaction of its own: the asker's is undone by the refusal.
+    with driver.connection() as connection:
+        connection.run(_LOST, gallery=gallery_id, strip=strip, reason=RENDITION_LOST)
 
 
 def _rows(connection: Connection, gallery_id: uuid.UUID, statement: str, selection: uuid.UUID | None) -> list[Row]:

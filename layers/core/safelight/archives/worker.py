@@ -131,7 +131,7 @@ def _finish(held: Claim, archive: Archive) -> None:
 
 
 def _wanted(session: Session, archive: Archive) -> Archive | None:
-    """The archive, locked, while this is the upload that makes it."""
+    """The archive, locked, while this is the upload that makes it. Workers wait for the lock; whoever asks does not."""
     row = queries.get(session, archive.digest, lock=True)
     return row if row is not None and row.status == "building" and row.upload_id == archive.upload_id else None
 

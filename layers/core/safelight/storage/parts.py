@@ -1,5 +1,6 @@
 """Large objects, written in parts that may come from many processes; `storage.sending` sends the parts."""
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -49,14 +50,18 @@ class Multipart:
         except ObjectMissing:
             return
 
-    def uploads(self, prefix: str) -> "Iterator[tuple[str, str]]":
-        """(key, upload id) of every upload that is under way."""
+    def uploads(self, prefix: str, begun_before: dt.datetime | None = None) -> "Iterator[tuple[str, str]]":
+        """(key, upload id) of every upload that is under way; only of those begun before a moment, where one is given.
+
+        The moment is compared with the store's clock.
+        """
         with translated(prefix):
             for page in self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=prefix
             ):
                 for upload in page.get("Uploads", []):
-                    yield upload["Key"], upload["UploadId"]
+                    if begun_before is None or upload["Initiated"] < begun_before:
+                        yield upload["Key"], upload["UploadId"]
 
 
 class _ended:  # noqa: N801 - reads as a statement where it is used

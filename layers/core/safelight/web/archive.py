@@ -132,11 +132,14 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
     )
 
 
-def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:
+def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine, digest: str | None) -> Response:
     """Whether the archive is there, on its way or failed; begins and counts nothing.
 
-    Raises NothingToDownload, DownloadLimitReached.
+    `digest` names the one that was asked for before: then neither the gallery is planned again nor the limit looked at,
+    which the bytes are asked about. Raises NothingToDownload, DownloadLimitReached.
     """
+    if digest is not None and (known := building.recalled(request, wanted.gallery_id, digest)) is not None:
+        return known
     planned = wanted.plan(connection)
     check(connection, wanted, planned)
     return building.status_response(request, wanted.gallery_id, planned, engine.limit)

@@ -35,7 +35,7 @@ class ArchiveStatus(BaseModel):
     parts_done: int
     size: int = Field(description="Bytes of the whole archive")
     download_url: str = Field(description="Path of the archive itself")
-    status_url: str = Field(description="Path of this status")
+    status_url: str = Field(description="Path of this archive's status, cheap to ask again")
     reason: str | None = Field(description="Why it failed, and what the photographer can do, for people")
 
 
@@ -44,12 +44,29 @@ def status_response(request: Request, gallery_id: uuid.UUID, planned: Plan, limi
 
     An archive of up to `limit` bytes is streamed, and so always ready.
     """
-    path = request.url.path.removesuffix("/status")
     if not is_built(planned, limit):
-        return JSONResponse(_told(request, path, None, planned.size), 200, {"Cache-Control": "no-store"})
-    progress = progress_of(gallery_id, planned, begin=False)
+        told = _told(request, request.url.path.removesuffix("/status"), None, planned.size)
+        return JSONResponse(told, 200, {"Cache-Control": "no-store"})
+    return _status(request, progress_of(gallery_id, planned, begin=False))
+
+
+def recalled(request: Request, gallery_id: uuid.UUID, digest: str) -> JSONResponse | None:
+    """The same of an archive that its asker knows by name, without planning the gallery again.
+
+    None when this gallery has no such archive, or none any more.
+    """
+    from safelight.archives import build
+    from safelight.db.engine import transaction
+
+    with transaction() as session:
+        progress = build.recall(session, storage.light_store(), gallery_id, digest)
+    return None if progress is None else _status(request, progress)
+
+
+def _status(request: Request, progress: "Progress") -> JSONResponse:
     headers = {"Retry-After": str(RETRY_SECONDS)} if progress.status == "building" else {}
-    return JSONResponse(_told(request, path, progress, planned.size), 200, {"Cache-Control": "no-store", **headers})
+    told = _told(request, request.url.path.removesuffix("/status"), progress, progress.size)
+    return JSONResponse(told, 200, {"Cache-Control": "no-store", **headers})
 
 
 def waiting(request: Request, progress: "Progress") -> Response:
@@ -87,8 +104,10 @@ def progress_of(gallery_id: uuid.UUID, planned: Plan, *, begin: bool) -> "Progre
 
 def _told(request: Request, path: str, progress: "Progress | None", size: int) -> dict[str, object]:
     # Whatever chose this archive (size, selection) chooses it again; encoded anew, because a header is ASCII.
-    query = urlencode(request.query_params.multi_items())
-    path, query = f"{settings().base_path}{path}", f"?{query}" if query else ""
+    chosen = [(name, value) for name, value in request.query_params.multi_items() if name != "archive"]
+    # The status goes on about this archive, whatever happens to the gallery; so nobody has to plan it again.
+    named = chosen if progress is None else [*chosen, ("archive", progress.digest)]
+    path = f"{settings().base_path}{path}"
     status, done, parts = ("ready", 0, 0) if progress is None else (progress.status, progress.done, progress.parts)
     return {
         "status": status,
@@ -96,7 +115,11 @@ def _told(request: Request, path: str, progress: "Progress | None", size: int) -
         "parts": parts,
         "parts_done": done,
         "size": size,
-        "download_url": f"{path}{query}",
-        "status_url": f"{path}/status{query}",
+        "download_url": f"{path}{_query(chosen)}",
+        "status_url": f"{path}/status{_query(named)}",
         "reason": progress.reason if progress is not None and progress.status == "failed" else None,
     }
+
+
+def _query(pairs: list[tuple[str, str]]) -> str:
+    return f"?{urlencode(pairs)}" if pairs else ""

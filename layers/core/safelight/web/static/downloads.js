@@ -30,11 +30,18 @@ export async function prepare(link) {
 
 async function wait(href, asked) {
   const mine = ++turn;
+  const whole = statusOf(href);
   let told = null;
+  let url = whole;
   show("Asking for your ZIP …", null);
   for (;;) {
-    const now = await ask(statusOf(href));
+    const now = await ask(url);
     if (mine !== turn) return;
+    // The one that was begun is there; whether the gallery is still the same is asked once, before it is fetched.
+    if (now.status === "ready" && url !== whole) {
+      url = whole;
+      continue;
+    }
     if (now.status === "absent" || (now.status === "failed" && asked)) Object.assign(now, await ask(href));
     if (mine !== turn) return;
     asked = false;
@@ -42,6 +49,7 @@ async function wait(href, asked) {
     if (now.status === "failed" || now.status === "refused") return failed(href, now);
     if (now.status === "ready") return start(href, now);
     if (now.status === "building") told = now;
+    url = now.status_url || url;
     show(now.status === "building" ? BUILDING : OFFLINE, told);
     await pause(now.after || 3);
   }

@@ -1,0 +1,44 @@
+"""A photo of which a size is lost: an archive that should hold it is refused by name, and is never quietly smaller."""
+
+from __future__ import annotations
+
+import pytest
+
+from safelight.db import driver
+from tests.api import Photographer, client, jpeg, run_jobs
+
+pytestmark = pytest.mark.usefixtures("api")
+
+LOST = "DELETE FROM renditions r USING photos p WHERE p.id = r.photo_id AND r.name = 'large' AND p.filename = '1.jpg'"
+
+
+def run(statement: str) -> None:
+    with driver.connection() as connection:
+        connection.run(statement)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("strip", [False, True])
+def test_no_ready_photo_is_left_out(method: str, *, strip: bool) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    photos = [anna.upload(gallery, jpeg(), filename=f"{number}.jpg") for number in range(3)]
+    run_jobs()
+    link = anna.share(gallery, download="original", **({"strip_metadata": True} if strip else {}))["share_id"]
+    size = "original" if strip else "web"
+    path = f"/s/{link}/download/all?size={size}"
+    assert client().get(path).status_code == 200
+    run(LOST)
+    if strip:
+        assert client().get(path).status_code == 200  # the clean file is there, and needs no rendition
+        run("DELETE FROM clean_originals c USING photos p WHERE p.id = c.photo_id AND p.filename = '1.jpg'")
+    refused = client().request(method, path)
+    assert refused.status_code == 409
+    if method == "GET":
+        assert refused.json()["code"] == "archive_broken"
+        assert "“1.jpg”" in refused.json()["detail"]
+    told = {photo: anna.call("GET", f"/photos/{photo}").json()["damage_reason"] for photo in photos}
+    assert {photo for photo, reason in told.items() if reason} == {photos[1]}
+    assert "web size is missing" in told[photos[1]]
+    if not strip:
+        assert client().get(f"/s/{link}/download/all?size=original").status_code == 200

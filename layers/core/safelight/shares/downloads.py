@@ -17,7 +17,7 @@
 - A limit is checked when a download starts, under the link's row lock; one that carries on is never cut off by it.
   Whoever could start none is told so before an archive is put together (`check`).
 
-Why ten: each resume asks for all that is left, so a line that breaks six times near the beginning asks for seven copies,
+Why ten: each resume asks for all that is left, so a line that breaks six times near the beginning asks for seven,
 behind a proxy that took the bytes and lost them; a program with sixteen connections to the end, one behind the other,
 asks for eight and a half. A resume that is refused is worse than a copy too many for one who asks again and again.
 

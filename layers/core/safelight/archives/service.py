@@ -96,7 +96,8 @@ _CLEAN = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, coalesce(c.file_size, r.file_size), coalesce(c.crc32, r.crc32),
         extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
-        CASE WHEN c.photo_id IS NULL THEN r.s3_key ELSE p.s3_key END, coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
+        CASE WHEN c.photo_id IS NULL THEN r.s3_key ELSE p.s3_key END,
+        coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
         c.photo_id IS NOT NULL, p.file_size, c.pieces) ORDER BY p.position, p.id), '[]')::text
     FROM photos p LEFT JOIN clean_originals c ON c.photo_id = p.id
     LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large' AND c.photo_id IS NULL

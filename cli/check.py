@@ -1,4 +1,4 @@
-"""Is this file the whole archive? Every member is read, and its CRC-32 compared."""
+"""Is this file the whole archive, and the one that the server has? Every member is read, and its CRC-32 compared."""
 
 import zipfile
 import zlib
@@ -7,6 +7,7 @@ from pathlib import Path
 from .say import progress
 
 PIECE = 1024 * 1024
+RECEIPT = "SHA256SUMS.txt"  # not a photo, so not told in a manifest; what it says follows from the photos
 
 
 def damage(path: Path, expected: int) -> str | None:
@@ -25,3 +26,10 @@ def damage(path: Path, expected: int) -> str | None:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         return f"“{name}” is damaged" if name else f"it is no ZIP archive ({error})"
     return None
+
+
+def outdated(path: Path, manifest: list[tuple[str, int, int]]) -> bool:
+    """Whether an undamaged archive does not hold the photos (name, bytes, CRC-32) of this manifest, in its order."""
+    with zipfile.ZipFile(path) as archive:
+        held = [(info.filename, info.file_size, info.CRC) for info in archive.infolist() if info.filename != RECEIPT]
+    return held != manifest

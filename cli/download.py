@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 from urllib.parse import unquote
 
-from .check import damage
+from .check import damage, outdated
 from .errors import BROKEN, CommandError
 from .extract import extract
 from .fetch import fetch
@@ -23,7 +23,7 @@ def download(source: Source, to: str | None, *, unpack: bool) -> None:
         head = source.ready()
         target = place(to, filename(head.disposition))
         if target.exists():
-            if not target.is_file() or damage(target, head.size) is not None:
+            if not target.is_file() or damage(target, head.size) is not None or outdated(target, source.manifest()):
                 raise CommandError(
                     f"{target} is there already, and is something else: move it, or choose a name with --to."
                 )

@@ -81,7 +81,7 @@ def _some(source: Source, part: Part, head: Head, advance: Advance) -> None:
 def _take(answer: httpx.Response, part: Part, head: Head, advance: Advance) -> None:
     if answer.status_code == 202:
         raise Cut("the archive has to be put together again", 0)
-    if answer.is_error and answer.status_code != 416:
+    if answer.is_error and answer.status_code not in (412, 416):
         read(answer)
         raise problem(answer)
     if not _fits(answer, part.size, head.size):

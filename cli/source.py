@@ -7,7 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx2 as httpx
 
@@ -18,7 +18,9 @@ from .patience import Patience
 from .say import progress, say
 
 POLL_SECONDS = 3
-_LINK = re.compile(r"(?P<base>.*?)/s/(?P<share>[^/]+)(?:/.*)?")
+_LINK = re.compile(r"(?P<base>.*?)/s/(?P<share>[^/]+)(?P<rest>/.*)?")
+# What a link's address may choose of a gallery; anything else in it was added on the way and chooses nothing.
+_CHOICES = ("selection", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,18 @@ class Source:
             except Cut as cut:
                 patience.wait(cut)
 
+    def manifest(self) -> list[tuple[str, int, int]]:
+        """(name, bytes, CRC-32) of each photo in the archive, in its order. Raises CommandError."""
+        patience = Patience()
+        while True:
+            try:
+                told = self.http.json("GET", f"{self._base}/manifest{self._query}")
+                return [(photo["name"], photo["size"], photo["crc32"]) for photo in told["photos"]]
+            except Cut as cut:
+                patience.wait(cut)
+            except (KeyError, TypeError) as error:
+                raise CommandError("The server does not tell what the archive holds: is it an older one?") from error
+
     def _wait(self, patience: Patience) -> None:
         told = self._status()
         asked = False
@@ -78,7 +92,7 @@ class Source:
                 advance(int(told["progress"] * told["size"]))
                 time.sleep(POLL_SECONDS)
                 try:
-                    told = self._status()
+                    told = self._status(urlsplit(told.get("status_url") or "").query)
                     patience.gained()
                 except Cut as cut:
                     patience.wait(cut)
@@ -90,10 +104,12 @@ class Source:
                 read(answer)
                 raise problem(answer)
 
-    def _status(self) -> dict[str, Any]:
+    def _status(self, named: str = "") -> dict[str, Any]:
+        """What there is of the archive; `named` is the query that an earlier answer gave, and costs it less."""
+        query = f"?{named}" if named else self._query
         while True:
             try:
-                told: dict[str, Any] = self.http.json("GET", f"{self._base}/status{self._query}")
+                told: dict[str, Any] = self.http.json("GET", f"{self._base}/status{query}")
                 if told["status"] in ("absent", "building", "ready", "failed"):
                     return told
             except (KeyError, TypeError):
@@ -134,12 +150,20 @@ def _head(answer: httpx.Response) -> Head:
 
 def find(what: str, size: str | None, *, password_stdin: bool) -> Source:
     """The archive of a link or of a gallery's id. Raises CommandError."""
-    query = f"?size={size}" if size else ""
+    query = _query({"size": size} if size else {})
     if re.match(r"https?://", what):
         parts = urlsplit(what)
         match = _LINK.fullmatch(parts.path)
         if match is None or not parts.netloc:
             raise CommandError("This is no link to a gallery: one looks like https://photos.example/s/anna-and-ben")
+        if (match["rest"] or "/").rstrip("/") not in ("", "/download/all"):
+            raise CommandError(
+                f"This is an address within a gallery. For all of its photos: {what[: what.index(match['rest'])]}"
+            )
+        chosen = {name: value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name in _CHOICES}
+        query = _query({**chosen, **({"size": size} if size else {})})
+        if chosen.get("selection") == "mine":
+            raise CommandError("Which photos are yours, only your browser knows: download your favourites there.")
         base, share = f"{parts.scheme}://{parts.netloc}{match['base']}", match["share"]
         return Source(Http(base), f"/s/{share}/download/all", query, share, password_stdin=password_stdin)
     try:
@@ -152,3 +176,7 @@ def find(what: str, size: str | None, *, password_stdin: bool) -> Source:
     return Source(
         Http(session.url, session.authorize), f"/galleries/{quote(gallery)}/download", query, None, password_stdin=False
     )
+
+
+def _query(chosen: dict[str, str]) -> str:
+    return f"?{urlencode(chosen)}" if chosen else ""

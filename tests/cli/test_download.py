@@ -109,6 +109,44 @@ def test_a_gallery_that_changed_meanwhile_is_started_again(
     assert Path("Anna & Ben.zip").read_bytes() == large.archive()
 
 
+def test_a_zip_of_the_gallery_as_it_was_is_not_called_whole(
+    large: Large, safelight: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = large.link()
+    assert safelight("download", link) == 0
+    old = Path("Anna & Ben.zip").read_bytes()
+    # As long as it was, and every photo undamaged: only the names tell.
+    sql("UPDATE photos SET filename = 'Z.jpg' WHERE filename = '2.jpg'")
+    capsys.readouterr()
+    assert safelight("download", link) == REFUSED
+    assert "something else" in capsys.readouterr().err
+    assert Path("Anna & Ben.zip").read_bytes() == old
+    assert safelight("download", link, "--to", "new.zip") == 0
+    assert len(old) == Path("new.zip").stat().st_size
+    assert zipfile.ZipFile("new.zip").namelist()[:2] == ["1.jpg", "Z.jpg"]
+
+
+def test_an_address_with_choices_is_taken_at_its_word(
+    large: Large, safelight: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = large.link()
+    path = link.replace(large.way.url, "")
+    visitor, photo = client(), sql("SELECT id FROM photos WHERE filename = '2.jpg'")[0][0]
+    assert visitor.put(f"{path}/favourites/{photo}").status_code == 200
+    [[selection]] = sql("SELECT id FROM selections")
+    assert safelight("download", f"{link}/download/all?selection={selection}&size=web&utm_source=mail") == 0
+    assert zipfile.ZipFile("Anna & Ben favourites (web size).zip").namelist() == ["2.jpg", "SHA256SUMS.txt"]
+    assert safelight("download", f"{link}?size=web", "--size", "original", "--to", "all.zip") == 0
+    assert Path("all.zip").read_bytes() == large.archive()
+    capsys.readouterr()
+    assert safelight("download", f"{link}/download/all?selection=mine") == REFUSED
+    assert "only your browser knows" in capsys.readouterr().err
+    assert safelight("download", f"{link}/download/{photo}") == REFUSED
+    assert f"For all of its photos: {link}\n" in capsys.readouterr().err
+    assert safelight("download", f"{link}/download/all?selection=") == REFUSED
+    assert left_over() == ["Anna & Ben favourites (web size).zip", "all.zip"]
+
+
 def test_the_half_of_another_download_is_not_touched(
     large: Large, safelight: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,18 +203,17 @@ def test_a_large_archive_is_waited_for(building: Large, safelight: Command, caps
     assert safelight("download", link, "--extract") == REFUSED  # not over what is there
 
 
-def test_a_built_archive_goes_on_where_the_stream_was_cut(
+def test_an_archive_that_was_cut_as_a_stream_comes_whole_when_it_is_built(
     large: Large, safelight: Command, request: pytest.FixtureRequest
 ) -> None:
     link, whole = large.link(), large.archive()
     large.way.cuts = [4 * MIB, *[0] * 20]
     assert safelight("download", link) == NETWORK
     large.way.cuts = []
-    before = Path("Anna & Ben.zip.part").read_bytes()
     request.getfixturevalue("building")
     assert safelight("download", link) == 0
     assert Path("Anna & Ben.zip").read_bytes() == whole
-    assert whole.startswith(before)
+    assert left_over() == ["Anna & Ben.zip"]
 
 
 def test_an_archive_that_cannot_be_built_says_why(
@@ -298,6 +335,8 @@ class TestPhotographer:
         assert capsys.readouterr().out == f"{large.gallery}       2  Anna & Ben\n"
         assert safelight("download", large.gallery) == 0
         assert Path("Anna & Ben.zip").read_bytes() == large.archive()
+        assert safelight("download", large.gallery) == 0
+        assert "there already, whole" in capsys.readouterr().err
 
     def test_refresh_tokens_rotate_and_outlive_the_access_token(
         self, large: Large, safelight: Command, monkeypatch: pytest.MonkeyPatch

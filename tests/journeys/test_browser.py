@@ -1,0 +1,179 @@
+"""The visitor's page in a real browser, against the real server: waiting for a large ZIP, and getting it once."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Download, Page, expect, sync_playwright
+
+from safelight import storage
+from safelight.archives import worker
+from safelight.db.engine import transaction
+from safelight.jobs import queries
+from tests import product
+from tests.api import Photographer, jpeg, run_jobs, running
+from tests.functions.support import sql
+
+MIB = 1024 * 1024
+# Milliseconds that the page may take for one step; it asks every three seconds, and at once when it is nudged.
+PATIENCE = 20_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's own browser, without a window."""
+    program = shutil.which("chromium")
+    assert program, "these tests need chromium"
+    # As root, which builds in containers are, it does not start in its sandbox.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Gallery:
+    """A shared gallery of 8 MiB on a server that streams up to 1 MiB and builds in two parts of 5."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self._context = context
+        self.anna = Photographer.registered()
+        gallery = self.anna.gallery(title="Anna & Ben")["id"]
+        self.anna.upload(gallery, jpeg() + bytes(8 * MIB), filename="dance.jpg")
+        run_jobs()
+        self.share = self.anna.share(gallery, max_downloads=5)["share_id"]
+        self.downloads: list[Download] = []
+
+    def window(self) -> Page:
+        """One more window of the same browser, at the gallery, with its button."""
+        page = self._context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("download", lambda download: self.downloads.append(download))
+        page.goto(f"{running[0].url}/s/{self.share}")
+        expect(page.locator(".all")).to_be_visible(timeout=PATIENCE)
+        return page
+
+    def counted(self) -> int:
+        """Downloads of the ZIP, as the photographer is told."""
+        return int(self.anna.call("GET", f"/share-links/{self.share}").json()["zip_downloads"])
+
+
+@pytest.fixture
+def gallery(api: str, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
+    assert api
+    monkeypatch.setenv("ARCHIVE_STREAM_LIMIT", str(MIB))
+    monkeypatch.setenv("ARCHIVE_PART_SIZE", str(5 * MIB))
+    product.forget()
+    context = chromium.new_context(accept_downloads=True)
+    yield Gallery(context)
+    context.close()
+
+
+def due() -> list[uuid.UUID]:
+    with transaction() as session:
+        return [job_id for job_id, _ in queries.due(session, 100)]
+
+
+def build(parts: int) -> None:
+    """What the worker would do."""
+    jobs = due()
+    assert len(jobs) >= parts
+    # In a thread of its own, because playwright's event loop runs in this one.
+    with ThreadPoolExecutor(1) as pool:
+        list(pool.map(worker.build_part, jobs[:parts]))
+
+
+def nudge(page: Page) -> None:
+    """As if the network had come back: the page asks at once."""
+    page.evaluate("() => { window.dispatchEvent(new Event('online')) }")
+
+
+def tells(page: Page, words: str) -> None:
+    """Wait until the page says so."""
+    expect(page.locator(".zip .told")).to_contain_text(words, timeout=PATIENCE)
+
+
+def got(download: Download) -> list[str]:
+    """The names in a ZIP that arrived whole."""
+    assert download.failure() is None
+    assert download.suggested_filename == "Anna & Ben.zip"
+    with zipfile.ZipFile(download.path()) as archive:
+        assert archive.testzip() is None
+        return archive.namelist()
+
+
+def test_a_large_zip_is_waited_for_and_comes_once(gallery: Gallery) -> None:
+    page = gallery.window()
+    page.locator(".all").click()
+    tells(page, "being put together")
+    expect(page.locator(".zip .figures")).to_contain_text(re.compile(r"^0\s%"), timeout=PATIENCE)
+    build(1)
+    nudge(page)
+    expect(page.locator(".zip .figures")).to_contain_text(re.compile(r"^50\s%"), timeout=PATIENCE)
+    assert page.locator(".zip progress").evaluate("bar => bar.value") == 0.5
+    assert (gallery.downloads, gallery.counted()) == ([], 0)
+    build(1)
+    with page.expect_download() as begun:
+        nudge(page)
+    assert got(begun.value) == ["dance.jpg", "SHA256SUMS.txt"]
+    tells(page, "has started")
+    # Neither a nudge nor a reload begins it again.
+    nudge(page)
+    page.reload()
+    expect(page.locator(".all")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".zip")).to_be_hidden(timeout=PATIENCE)
+    assert (len(gallery.downloads), gallery.counted()) == (1, 1)
+
+
+def test_a_page_that_is_reloaded_goes_on_waiting(gallery: Gallery) -> None:
+    page = gallery.window()
+    page.locator(".all").click()
+    tells(page, "being put together")
+    build(1)
+    page.reload()
+    tells(page, "being put together")
+    expect(page.locator(".zip .figures")).to_contain_text(re.compile(r"^50\s%"), timeout=PATIENCE)
+    build(1)
+    with page.expect_download() as begun:
+        nudge(page)
+    got(begun.value)
+    tells(page, "has started")
+    assert (len(gallery.downloads), gallery.counted()) == (1, 1)
+
+
+def test_a_zip_that_cannot_be_made_says_why(gallery: Gallery) -> None:
+    page = gallery.window()
+    page.locator(".all").click()
+    tells(page, "being put together")
+    [[key]] = sql("SELECT s3_key FROM photos")
+    storage.storage().delete([key])
+    build(1)
+    nudge(page)
+    tells(page, "“dance.jpg” cannot be read")
+    expect(page.locator(".zip")).to_have_class(re.compile("failed"))
+    expect(page.locator(".zip .again")).to_have_text("Try again")
+    expect(page.locator(".zip progress")).to_be_hidden()
+    assert (gallery.downloads, gallery.counted()) == ([], 0)
+
+
+def test_two_windows_wait_and_one_downloads(gallery: Gallery) -> None:
+    one = gallery.window()
+    one.locator(".all").click()
+    tells(one, "being put together")
+    other = gallery.window()
+    tells(other, "being put together")
+    build(2)
+    with one.expect_download() as begun:
+        nudge(one)
+    got(begun.value)
+    nudge(other)
+    tells(one, "has started")
+    tells(other, "started in another window")
+    assert (len(gallery.downloads), gallery.counted()) == (1, 1)

@@ -52,7 +52,7 @@ FLAGS = {
 }
 
 ENVIRONMENT = {
-    # with 400 MiB eight parts at once cost it 40 % more CPU, all for collecting garbage, and its peak is nearly the same
+    # with 400 MiB eight parts at once cost it 40 % more CPU, all for collecting garbage; its peak is nearly the same
     "GOMEMLIMIT": "800MiB",
     # one volume for a new bucket where the default makes seven at once
     "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",

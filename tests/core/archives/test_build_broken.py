@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from safelight import clock, storage, sweep
-from safelight.archives import build, worker
+from safelight.archives import worker
 from safelight.archives.damage import REASONS
 from safelight.db.engine import transaction
+from safelight.jobs import service as jobs
 from tests.api import client
 from tests.core.archives.building import due, streamed
 
@@ -103,6 +105,11 @@ def test_a_failed_archive_is_tried_again_although_somebody_keeps_asking(
     assert len(streamed(share, monkeypatch)) > 12 * len(data)
 
 
+def build_what_is_due() -> None:
+    for job_id in due():
+        worker.build_part(job_id)
+
+
 def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = client()
     visitor.get(share)
@@ -115,7 +122,7 @@ def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(storage.multipart(), "complete", slowly)
     with ThreadPoolExecutor(2) as threads:
-        building = threads.submit(lambda: [worker.build_part(job_id) for job_id in due()])
+        building = threads.submit(build_what_is_due)
         try:
             assert completing.wait(60)
             answer = threads.submit(visitor.get, share).result(30)
@@ -129,16 +136,16 @@ def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyP
 def test_the_sweep_spares_an_upload_whose_archive_is_not_committed_yet(
     share: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
-    enqueue = build.jobs.enqueue_all
+    found: list[object] = []
+    enqueue = jobs.enqueue_all
 
-    def swept_before(*arguments: object) -> object:
+    def swept_before(*arguments: Any) -> object:
         sweep.run()  # sees the upload, and not the row
         found.extend(storage.multipart().uploads("archives/"))
-        return enqueue(*arguments)  # type: ignore[arg-type]  # passed on as they came
+        return enqueue(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(build.jobs, "enqueue_all", swept_before)
+        patch.setattr(jobs, "enqueue_all", swept_before)
         assert client().get(share).status_code == 202
     assert len(found) == 1
     for job_id in due():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
@@ -29,6 +28,7 @@ from hypothesis.stateful import (
 
 from safelight.accounts import api_keys
 from tests.api import Photographer, client, run_jobs
+from tests.functions.modelled import Key, Link, Signed, Visitor
 from tests.functions.support import sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -43,54 +43,6 @@ SCOPES = st.sets(st.sampled_from(["read", "upload", "share", "admin"]), min_size
 
 steps: list[type] = []
 """One for each that was taken."""
-
-
-@dataclass(eq=False)
-class Signed:
-    """A session as it should be: its refresh tokens in their order, each with whether its grace is over."""
-
-    refresh: list[str]
-    access: list[str]
-    live: bool = True
-    late: bool = False
-    """The use of the last token but one is longer ago than the grace."""
-
-
-@dataclass(eq=False)
-class Key:
-    id: str
-    key: str
-    scopes: set[str]
-    live: bool = True
-
-
-@dataclass(eq=False)
-class Link:
-    """A link as it should be; `version` counts its policies."""
-
-    id: str
-    password: str | None
-    download: str
-    most: int | None
-    favourites: int | None
-    version: int = 1
-    revoked: bool = False
-    expired: bool = False
-    deleted: bool = False
-    views: int = 0
-    downloads: int = 0
-
-    @property
-    def live(self) -> bool:
-        return not (self.revoked or self.expired or self.deleted)
-
-
-@dataclass(eq=False)
-class Visitor:
-    http: httpx.Client = field(default_factory=client)
-    grants: dict[Link, int] = field(default_factory=dict)
-    picks: dict[Link, set[str]] = field(default_factory=dict)
-    submitted: set[Link] = field(default_factory=set)
 
 
 class History(RuleBasedStateMachine):

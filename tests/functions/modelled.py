@@ -55,3 +55,7 @@ class Visitor:
     grants: dict[Link, int] = field(default_factory=dict)
     picks: dict[Link, set[str]] = field(default_factory=dict)
     submitted: set[Link] = field(default_factory=set)
+
+
+steps: list[type] = []
+"""One for each that was taken."""

@@ -13,22 +13,14 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, settings, stateful
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    multiple,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from safelight.accounts import api_keys
+from safelight.security.tokens import refresh_token_hash
 from tests.api import Photographer, client, run_jobs
-from tests.functions.modelled import Key, Link, Signed, Visitor
+from tests.functions.modelled import Key, Link, Signed, Visitor, steps
 from tests.functions.support import sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -39,10 +31,6 @@ LENGTH = (100, 200) if os.environ.get("FUZZ") else (8, 100)
 PASSWORDS = st.sampled_from(["Correct-Horse-7", "Correct-Horse-8", "Battery-Staple-9"])
 LINK_PASSWORDS = st.sampled_from([None, "cake", "wine"])
 SCOPES = st.sets(st.sampled_from(["read", "upload", "share", "admin"]), min_size=1)
-
-
-steps: list[type] = []
-"""One for each that was taken."""
 
 
 class History(RuleBasedStateMachine):
@@ -127,7 +115,7 @@ class History(RuleBasedStateMachine):
     def eleven_seconds_pass(self, one: Signed) -> None:
         sql(
             "UPDATE refresh_tokens SET used_at = used_at - interval '11 seconds' WHERE token_hash = ANY(:hashes)",
-            hashes=[hashed(token) for token in one.refresh],
+            hashes=[refresh_token_hash(token) for token in one.refresh],
         )
         one.late = True
 
@@ -147,9 +135,8 @@ class History(RuleBasedStateMachine):
     @rule(one=sessions)
     def revoke_session(self, one: Signed) -> None:
         listed = {entry["id"] for entry in self.call("GET", "/auth/sessions").json()}
-        [(family,)] = sql(
-            "SELECT family_id::text FROM refresh_tokens WHERE token_hash = :hash", hash=hashed(one.refresh[0])
-        )
+        hashed = refresh_token_hash(one.refresh[0])
+        [(family,)] = sql("SELECT family_id::text FROM refresh_tokens WHERE token_hash = :hash", hash=hashed)
         assert (family in listed) is one.live
         assert self.call("DELETE", f"/auth/sessions/{family}").status_code == (204 if one.live else 404)
         one.live = False
@@ -394,16 +381,10 @@ class History(RuleBasedStateMachine):
             api.opened.pop().close()
 
 
-def hashed(token: str) -> bytes:
-    from safelight.security.tokens import refresh_token_hash
-
-    return refresh_token_hash(token)
-
-
 def test_whatever_happens_in_whatever_order_is_as_the_model_says(shared_api: str) -> None:
     assert shared_api
     histories, length = LENGTH
-    run_state_machine_as_test(
+    stateful.run_state_machine_as_test(
         History,
         settings=settings(
             max_examples=histories,

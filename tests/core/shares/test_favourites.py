@@ -202,7 +202,7 @@ def test_each_change_takes_a_fixed_number_of_statements(monkeypatch: pytest.Monk
         for deed, most in (
             (lambda: favourites.remove(connection, share, token, photos[0]), 2),
             (lambda: favourites.listing(connection, share, token), 1),
-            (lambda: favourites.submit(connection, share, token, Submission(None, None, "")), 2),
+            (lambda: favourites.submit(connection, share, token, Submission(None, None, "")), 3),
             (lambda: favourites.own(connection, share, token), 1),
         ):
             sent.clear()

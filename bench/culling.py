@@ -95,7 +95,7 @@ def grouping_cost(count: int) -> None:
 def main() -> None:
     """Print it all."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--scenes", type=int, default=400)
+    parser.add_argument("--scenes", type=int, default=150)
     parser.add_argument("--shots", type=int, default=6)
     parser.add_argument("--photos", type=int, default=10_000)
     given = parser.parse_args()

@@ -14,6 +14,7 @@ from safelight.accounts.schemas import (
     ApiKeyMade,
     ApiKeyOut,
     LoginRequest,
+    MeOut,
     PasswordRequest,
     RefreshRequest,
     RegisterRequest,
@@ -116,15 +117,15 @@ def logout(
     cookies.clear_refresh(response, config)
 
 
-@app.get("/auth/me", response_model=UserOut)
+@app.get("/auth/me", response_model=MeOut)
 def me(user: CurrentUser) -> User:
     """The account that calls."""
     return user
 
 
-@app.patch("/auth/me", response_model=UserOut)
+@app.patch("/auth/me", response_model=MeOut)
 def update_me(patch: UserPatch, user: CurrentUser, session: DbSession) -> User:
-    """Change the e-mail or the username."""
+    """Change the e-mail, the username or what my programs remember."""
     return service.update(session, user, patch)
 
 

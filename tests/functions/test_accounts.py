@@ -170,3 +170,23 @@ def test_a_closed_account_is_gone_at_once_and_erased_with_the_next_sweep() -> No
 def _json(body: object) -> dict[str, Any]:
     """A request's JSON whose strings may hold what no valid Unicode does."""
     return {"content": json.dumps(body).encode(), "headers": {"Content-Type": "application/json"}}
+
+
+def test_settings_are_kept_as_they_are_and_mean_nothing_here() -> None:
+    anna = Photographer.registered()
+    assert anna.call("GET", "/auth/me").json()["settings"] == {}
+    settings = {"theme": "dark", "columns": 4, "is_admin": True, "recent": ["a", None, 1.5, {"😀": "é"}]}
+    assert anna.call("PATCH", "/auth/me", json={"settings": settings}).json()["settings"] == settings
+    assert anna.call("GET", "/auth/me").json()["settings"] == settings
+    problem(anna.call("GET", "/admin/users"), 403, "forbidden")
+    assert anna.call("PATCH", "/auth/me", json={"username": fresh_email().partition("@")[0]}).status_code == 200
+    assert anna.call("GET", "/auth/me").json()["settings"] == settings
+    deep: object = "x"
+    for _ in range(50):
+        deep = [deep]
+    for wrong in ({"x": "x" * 9000}, {"x": deep}, {"x": "\0"}, {"\0": 1}, ["x"], "x"):
+        problem(anna.call("PATCH", "/auth/me", json={"settings": wrong}), 422, "invalid")
+    for raw in ('{"settings": {"x": "\\ud800"}}', '{"settings": {"x": NaN}}', '{"settings": {"x": 1e999}}'):
+        sent = anna.call("PATCH", "/auth/me", content=raw, headers={"Content-Type": "application/json"})
+        assert sent.status_code == 422, raw
+    assert anna.call("GET", "/auth/me").json()["settings"] == settings

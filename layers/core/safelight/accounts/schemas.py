@@ -1,15 +1,18 @@
 """What the account routes take and give."""
 
 import datetime as dt
+import json
+import math
 import uuid
 from typing import Annotated, Literal, Self
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from safelight.text import Body, Storable
 
 MAX_PASSWORD_BYTES = 72
+MAX_SETTINGS_BYTES, MAX_SETTINGS_DEPTH = 8192, 10
 
 
 def normal_email(value: str) -> str:
@@ -37,6 +40,32 @@ NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD_BYTES),
 Username = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Storable]
 GivenPassword = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def _storable_settings(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    waiting: list[tuple[JsonValue, int]] = [(value, 1)]
+    while waiting:
+        one, depth = waiting.pop()
+        if depth > MAX_SETTINGS_DEPTH:
+            raise ValueError(f"use at most {MAX_SETTINGS_DEPTH} levels")
+        if isinstance(one, dict):
+            waiting += [(part, depth + 1) for part in (*one, *one.values())]
+        elif isinstance(one, list):
+            waiting += [(part, depth + 1) for part in one]
+        elif isinstance(one, str) and "\0" in one:
+            raise ValueError("NUL characters cannot be stored")
+        elif isinstance(one, float) and not math.isfinite(one):
+            raise ValueError("a number must be finite")
+    if len(json.dumps(value, ensure_ascii=False).encode()) > MAX_SETTINGS_BYTES:  # ValueError for half a character
+        raise ValueError(f"use at most {MAX_SETTINGS_BYTES} bytes as JSON")
+    return value
+
+
+UserSettings = Annotated[
+    dict[str, JsonValue],
+    AfterValidator(_storable_settings),
+    Field(description="What the photographer's programs want to remember; the service reads none of it"),
+]
 
 
 class RegisterRequest(Body):
@@ -74,6 +103,7 @@ class PasswordRequest(Body):
 class UserPatch(Body):
     email: Email | None = None
     username: Username | None = None
+    settings: UserSettings | None = None
 
 
 class UserOut(BaseModel):
@@ -83,6 +113,10 @@ class UserOut(BaseModel):
     email: str
     username: str | None
     created_at: dt.datetime
+
+
+class MeOut(UserOut):
+    settings: dict[str, JsonValue]
 
 
 class SessionOut(BaseModel):

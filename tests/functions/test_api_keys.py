@@ -134,7 +134,9 @@ def test_the_first_administrator_gets_a_generated_password() -> None:
     assert answer.status_code == 200
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     assert client().get("/admin/users", headers=headers).status_code == 200
+    key = client().post("/auth/api-keys", headers=headers, json={"name": "waiting", "scopes": ["admin"]}).json()["key"]
     again = service.first_admin("boss@example.com")
+    assert client().get("/admin/users", headers={"X-API-Key": key}).status_code == 401
     assert again != password
     assert client().get("/auth/me", headers=headers).status_code == 401
     with pytest.raises(ValueError, match="@-sign"):

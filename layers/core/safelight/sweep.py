@@ -95,6 +95,10 @@ def sweep(store: Store, queue: Queue) -> Swept:
             errors.append(error)
     if errors:
         raise errors[0]
+    # Only now: a step that failed may have left objects of what was deleted.
+    with transaction() as session:
+        swept.erasures = erasure_queries.finish(session)
+        erasure_queries.forget(session, REPORTS_KEPT)
     return swept
 
 
@@ -143,8 +147,6 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
         store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
         queries.erase(session, [photo.id for photo in photos])
         queries.erase_empty_galleries(session)
-        swept.erasures = erasure_queries.finish(session)
-        erasure_queries.forget(session, REPORTS_KEPT)
         swept.erased = len(photos)
 
 

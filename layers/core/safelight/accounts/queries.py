@@ -199,6 +199,16 @@ def keys(session: Session, user_id: uuid.UUID, limit: int, after: tuple[dt.datet
     return list(session.scalars(statement.order_by(ApiKey.created_at.desc(), ApiKey.id.desc()).limit(limit)))
 
 
+def revoke_keys(session: Session, now: dt.datetime, *, user_id: uuid.UUID) -> None:
+    """End every API key of an account."""
+    session.execute(
+        update(ApiKey)
+        .where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def revoke_key(session: Session, user_id: uuid.UUID, key_id: uuid.UUID, now: dt.datetime) -> bool:
     """End a key of this account; False when there is no such one."""
     result = session.execute(

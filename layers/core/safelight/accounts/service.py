@@ -146,7 +146,9 @@ def make_admin(session: Session, email: str, now: dt.datetime) -> str:
         session.add(user)
     user.password_hash, user.is_admin, user.is_active = hash_password(password), True, True
     session.flush()
+    # Whoever had registered the address before, in hope of this moment, keeps neither a session nor a key.
     queries.revoke_all(session, now, user_id=user.id)
+    queries.revoke_keys(session, now, user_id=user.id)
     return password
 
 

@@ -28,8 +28,6 @@ type Kind = Literal["view", "single_download", "zip_download"]
 PICTURE_SECONDS, PICTURE_QUANTUM = 900, 300
 FULL_SECONDS = 120
 MAX_LISTED = 1000
-# What every browser shows; anything else is shown as its largest rendition.
-DISPLAYABLE = ("image/jpeg", "image/png", "image/webp")
 
 
 class DownloadsOff(Forbidden):
@@ -163,9 +161,8 @@ def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
 
 
 def full_url(signer: Signer, shown: Shown) -> str:
-    """The best view this link allows, for two minutes: the original where browsers can show it."""
-    sign = signer.get_urls(FULL_SECONDS)
-    return sign(shown.original_key if shown.as_is and shown.content_type in DISPLAYABLE else shown.large_key)
+    """The largest picture to look at, for two minutes; never the original, which is a download and counts as one."""
+    return signer.get_urls(FULL_SECONDS)(shown.large_key)
 
 
 def download_url(signer: Signer, shown: Shown) -> str:

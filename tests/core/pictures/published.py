@@ -9,18 +9,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 
 from safelight.config import MAX_PHOTO_BYTES
-from safelight.pictures.nursery import NURSERY
-from safelight.pictures.types import Rendered
+from tests.core.pictures.corpus import process
 from tests.core.pictures.hostile import Upload
-from tests.core.pictures.test_corpus import complaints, outcome
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements" / "dev.txt"
 PACKAGES = ("pillow", "pillow-heif")
@@ -54,29 +49,17 @@ def pictures(package: Path) -> Iterator[Upload]:
                     yield Upload(member.name, file.read())
 
 
-def timed(upload: Upload) -> tuple[Upload, Rendered | str, float]:
-    """The outcome of a file, and the seconds it took."""
-    start = time.monotonic()
-    return upload, outcome(upload), time.monotonic() - start
-
-
 def main() -> None:
     """Print how all of them ended; fail where one ended otherwise than as a photo or with a reason."""
     with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
-        uploads = [upload for package in download(Path(folder)) for upload in pictures(package)]
-    with ThreadPoolExecutor(2) as threads:
-        results = list(threads.map(timed, uploads))
-    NURSERY.close()
-    wrong = [words for upload, result, _ in results for words in complaints(upload, result)]
-    reasons = Counter(re.sub(r"\d[\d,]*", "N", result) for _, result, _ in results if isinstance(result, str))
-    peak = getrusage(RUSAGE_CHILDREN).ru_maxrss / 1024
-    longest = max((seconds, upload.name) for upload, _, seconds in results)
-    print(f"{len(uploads)} files, {len(uploads) - reasons.total()} became photos")
-    print(f"longest {longest[0]:.1f} s ({longest[1]}), peak of memory {peak:.0f} MiB")
+        endings = process(upload for package in download(Path(folder)) for upload in pictures(package))
+    reasons = Counter(re.sub(r"\d[\d,]*", "N", reason) for reason in endings.reasons)
+    print(f"{endings.ready + reasons.total()} files, {endings.ready} became photos")
+    print(f"longest {endings.longest[0]:.1f} s ({endings.longest[1]}), peak of memory {endings.peak / 1024**2:.0f} MiB")
     for reason, count in reasons.most_common():
         print(f"{count:5} {reason}")
-    if wrong:
-        raise SystemExit("\n".join(wrong))
+    if endings.wrong:
+        raise SystemExit("\n".join(endings.wrong))
 
 
 if __name__ == "__main__":

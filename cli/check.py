@@ -23,6 +23,8 @@ def damage(path: Path, expected: int) -> str | None:
                     while piece := member.read(PIECE):
                         done += len(piece)
                         advance(done)
+    # A flipped bit may also say "encrypted", which zipfile refuses with RuntimeError, or name a method of compression
+    # or a version of the format that it does not know: NotImplementedError.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         return f"“{name}” is damaged" if name else f"it is no ZIP archive ({error})"
     return None

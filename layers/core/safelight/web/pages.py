@@ -12,9 +12,9 @@ from safelight.web.negotiate import accepts
 
 STATIC = Path(__file__).parent / "static"
 _SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
-_ASSETS = {f"{page}.css": _STYLE for page in ("gallery", "downloads", "favourites")} | {
-    f"{page}.js": _SCRIPT for page in ("gallery", "downloads", "favourites")
-}
+_PAGES = ("gallery", "downloads", "favourites")
+_ASSETS = {"icon.svg": "image/svg+xml"}
+_ASSETS |= {f"{page}.css": _STYLE for page in _PAGES} | {f"{page}.js": _SCRIPT for page in _PAGES}
 
 _MESSAGE = """\
 <!doctype html>
@@ -23,6 +23,7 @@ _MESSAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
+<link rel="icon" href="{root}assets/icon.svg">
 <link rel="stylesheet" href="{root}assets/gallery.css">
 {extra}<p class="note">{detail}</p>
 """
@@ -74,7 +75,7 @@ def _page(request: Request, status: int, title: str, detail: str, headers: dict[
 
 
 def asset(name: str) -> Response:
-    """A style or script of the pages. Raises NotFound."""
+    """A style, a script or the icon of the pages. Raises NotFound."""
     if name not in _ASSETS:
         raise NotFound
     headers = {"Cache-Control": "public, max-age=300"}

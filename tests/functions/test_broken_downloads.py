@@ -18,10 +18,10 @@ import pytest
 
 from functions.downloads.app import app
 from safelight import storage
-from safelight.archives.damage import REASONS
 from safelight.archives.fetch import Fetcher
 from safelight.archives.memory import Window
 from safelight.archives.plan import Entry
+from safelight.photos.damage import REASONS
 from safelight.web.archive import Engine, get_engine
 from tests.api import Photographer, client, jpeg, run_jobs, running
 from tests.core.archives import faults

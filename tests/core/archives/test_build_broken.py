@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from safelight import clock, storage, sweep
 from safelight.archives import worker
-from safelight.archives.damage import REASONS
 from safelight.db.engine import transaction
 from safelight.jobs import service as jobs
+from safelight.photos.damage import REASONS
 from tests.api import client
 from tests.core.archives.building import due, streamed
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from safelight.archives.damage import REASONS
 from safelight.archives.fetch import Fetcher
 from safelight.archives.memory import Window
 from safelight.archives.plan import Plan, plan
 from safelight.archives.receipt import receipt
 from safelight.archives.stream import ArchiveBroken, open_archive
+from safelight.photos.damage import REASONS
 from tests.core.archives import faults, readers
 from tests.core.archives.faulty import FaultyStore
 

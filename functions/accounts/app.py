@@ -124,9 +124,10 @@ def me(user: CurrentUser) -> User:
 
 
 @app.patch("/auth/me", response_model=MeOut)
-def update_me(patch: UserPatch, user: CurrentUser, session: DbSession) -> User:
+def update_me(patch: UserPatch, user: CurrentUser, session: DbSession, config: Config, client: CallingClient) -> User:
     """Change the e-mail, the username or what my programs remember."""
-    return service.update(session, user, patch)
+    secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
+    return service.update(session, user, patch, client.ip, secret, per_hour)
 
 
 @app.delete("/auth/me", status_code=204)

@@ -19,13 +19,14 @@ from safelight.accounts import queries, sessions
 from safelight.clock import now
 from safelight.db.engine import transaction
 from safelight.security import tokens
+from safelight.security.subkeys import subkey
 from tests import product
 from tests.api import PASSWORD, Photographer, client
 from tests.functions.support import in_parallel, problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
-KEY = tokens.subkey(product.JWT_SECRET, "access")
+KEY = subkey(product.JWT_SECRET, "access")
 
 
 def refresh(token: str) -> httpx.Response:

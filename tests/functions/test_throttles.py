@@ -11,6 +11,7 @@ import pytest
 
 from safelight import throttle
 from safelight.accounts import limits
+from safelight.accounts.service import _stored
 from safelight.db import driver
 from safelight.errors import TooManyRequests
 from safelight.shares import limits as share_limits
@@ -109,12 +110,40 @@ def test_guesses_at_an_account_are_counted_whether_it_exists_or_not(known: bool)
     assert anna.http.post("/auth/token", data=form).status_code == 429
 
 
-def test_an_account_has_one_bucket_under_both_its_names() -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_two_names_do_not_tell_that_they_are_of_one_account(known: bool) -> None:
     anna = Photographer.registered()
-    assert anna.call("PATCH", "/auth/me", json={"username": "anna"}).status_code == 200
-    names = [{"email": anna.email}, {"username": "ANNA"}] * 6
-    answers = [anna.http.post("/auth/login", json={**name, "password": "Wrong-Horse-7"}) for name in names]
-    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    if known:
+        assert anna.call("PATCH", "/auth/me", json={"username": "anna"}).status_code == 200
+    email = anna.email if known else "nobody@example.com"
+    names = [{"email": email}] * 11 + [{"username": "anna"}] * 10 + [{"username": "ANNA"}]
+    answers = [client().post("/auth/login", json={**name, "password": "Wrong-Horse-7"}) for name in names]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] + [401] * 10 + [429]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_spellings_that_the_database_takes_for_one_name_share_a_bucket(known: bool) -> None:
+    """Each of them would be ten more tries: whatever finds an account counts as its name."""
+    stored = "mia@example.com"
+    if known:
+        assert client().post("/auth/register", json={"email": stored, "password": PASSWORD}).status_code == 201
+    spellings = [
+        stored,
+        "MIA@Example.com",
+        " mia@example.com ",
+        "m\u0130a@example.com",
+        "\uff4d\uff49\uff41@example.com",
+    ]
+    found = {}
+    for spelling in spellings:
+        sql("DELETE FROM throttles")
+        for name in (spelling, stored):
+            client().post("/auth/login", json={"email": name, "password": "Wrong-Horse-7"})
+        [(buckets,)] = sql("SELECT count(*) FROM throttles")
+        [(same,)] = sql("SELECT cast(:one AS citext) = cast(:two AS citext)", one=_stored(spelling), two=stored)
+        found[spelling] = (buckets == 3, same)  # three rules, or one and twice two
+    assert all(shared == same for shared, same in found.values()), found
+    assert [spelling for spelling, (shared, _) in found.items() if shared][:3] == spellings[:3]
 
 
 def test_signing_in_rightly_does_not_count() -> None:
@@ -184,6 +213,39 @@ def test_opening_accounts_is_limited_by_address(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.undo()
         settings.cache_clear()
     assert statuses == [201] * 3 + [429] * 2
+
+
+def test_changing_names_does_not_tell_who_has_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as an account can ask, and no further: which names are taken is registration's question too."""
+    anna, ben = Photographer.registered(), Photographer.registered()
+    taken, free = {"email": ben.email}, {"email": anna.email.upper()}
+    # What changes no name asks nothing, so it counts nothing.
+    for _ in range(limits.NAMES.tries + 1):
+        assert anna.call("PATCH", "/auth/me", json={**free, "settings": {"a": 1}}).status_code == 200
+    answers = in_parallel(limits.NAMES.tries + 5, lambda _: anna.call("PATCH", "/auth/me", json=taken))
+    assert Counter(answer.status_code for answer in answers) == {409: limits.NAMES.tries, 429: 5}
+    late = anna.call("PATCH", "/auth/me", json={"username": "anna"})
+    assert late.status_code == 429
+    assert 1 <= int(late.headers["retry-after"]) <= limits.NAMES.step
+    assert anna.call("PATCH", "/auth/me", json={"settings": {}}).status_code == 200
+    assert ben.call("PATCH", "/auth/me", json={"username": "ben"}).status_code == 200
+
+
+def test_names_are_asked_for_by_address_as_in_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    from safelight.config import settings
+
+    anna, ben = Photographer.registered(), Photographer.registered()
+    sql("DELETE FROM throttles")
+    monkeypatch.setenv("REGISTRATIONS_PER_HOUR", "3")
+    settings.cache_clear()
+    try:
+        asked = [anna.call("PATCH", "/auth/me", json={"email": ben.email}).status_code for _ in range(2)]
+        asked.append(client().post("/auth/register", json={"email": ben.email, "password": PASSWORD}).status_code)
+        asked.append(ben.call("PATCH", "/auth/me", json={"username": "anna"}).status_code)
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert asked == [409] * 3 + [429]
 
 
 def test_refreshing_is_limited_by_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from safelight.errors import TooManyRequests
+from safelight.security.subkeys import subkey
 
 type Run = Callable[..., Any]
 """Runs SQL with `:named` parameters and gives back its rows."""
@@ -43,7 +44,7 @@ class Claim:
 
     def key(self, secret: str) -> bytes:
         """What is stored: nobody can read off it who was meant."""
-        return hmac.digest(secret.encode(), f"safelight/throttle/1|{self.rule.name}|{self.subject}".encode(), "sha256")
+        return hmac.digest(subkey(secret, "throttle"), f"{self.rule.name}|{self.subject}".encode(), "sha256")
 
 
 # The clock is read when the row is held, so that a try that waited for another is judged by when it was its turn.

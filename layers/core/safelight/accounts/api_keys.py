@@ -12,7 +12,7 @@ from safelight.accounts import queries
 from safelight.accounts.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyOut
 from safelight.errors import Conflict, NotFound, Unauthorized
 from safelight.models import ApiKey, User
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, by_age, cut, decode_cursor
 
 MARK = "sl_"  # so that scanners of leaked secrets, and people, know what it is
 MOST = 50
@@ -53,8 +53,7 @@ def list_page(session: Session, user_id: uuid.UUID, limit: int, cursor: str | No
     """The account's keys that were not revoked, newest first."""
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
     found = queries.keys(session, user_id, limit + 1, after)
-    shown = found[:limit]
-    last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if len(found) > limit else None
+    shown, last = cut(found, limit, by_age)
     return Page[ApiKeyOut].of([ApiKeyOut.model_validate(one) for one in shown], last)
 
 

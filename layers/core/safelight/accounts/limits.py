@@ -18,22 +18,24 @@ MINUTES = 60.0
 SIGN_IN_FROM_ADDRESS = Rule("sign-in from address", 60, 15 * MINUTES)
 SIGN_IN_HERE = Rule("sign-in to account from address", 10, 15 * MINUTES)
 SIGN_IN = Rule("sign-in to account", 100, 60 * MINUTES)
+NAMES = Rule("names of account", 20, 60 * MINUTES)
 PASSWORD = Rule("password of account", 10, 15 * MINUTES)
 REFRESH = Rule("refresh from address", 600, 15 * MINUTES)
 REGISTER = "register from address"
 
 
 @contextmanager
-def sign_in(session: Session, secret: str, ip: str | None, account: str) -> Iterator[None]:
+def sign_in(session: Session, secret: str, ip: str | None, name: str) -> Iterator[None]:
     """One try to sign in; it counts if the block raises. Raises TooManyRequests.
 
-    `account` is the account's id, or the name that was given when there is none: both are limited alike.
+    `name` is what was given, in the spelling that names are compared in, whether anybody has it or not. An account's
+    two names have a bucket each: one in common would tell that both are of somebody, and of the same.
     """
     here = throttle.address(ip)
     claims = (
         Claim(SIGN_IN_FROM_ADDRESS, here),
-        Claim(SIGN_IN_HERE, f"{account}|{here}"),
-        Claim(SIGN_IN, account),
+        Claim(SIGN_IN_HERE, f"{name}|{here}"),
+        Claim(SIGN_IN, name),
     )
     _take(session, secret, *claims)
     yield
@@ -51,12 +53,21 @@ def password(session: Session, secret: str, user_id: uuid.UUID) -> Iterator[None
 
 def registration(session: Session, secret: str, ip: str | None, per_hour: int) -> None:
     """One more account, or the question whether one exists. Raises TooManyRequests."""
-    _take(session, secret, Claim(Rule(REGISTER, per_hour, 60 * MINUTES), throttle.address(ip)))
+    _take(session, secret, _asked_from(ip, per_hour))
+
+
+def renaming(session: Session, secret: str, ip: str | None, per_hour: int, user_id: uuid.UUID) -> None:
+    """Another name for an account, which asks the same question as a registration. Raises TooManyRequests."""
+    _take(session, secret, _asked_from(ip, per_hour), Claim(NAMES, str(user_id)))
 
 
 def refresh(session: Session, secret: str, ip: str | None) -> None:
     """One more use of a refresh token. Raises TooManyRequests."""
     _take(session, secret, Claim(REFRESH, throttle.address(ip)))
+
+
+def _asked_from(ip: str | None, per_hour: int) -> Claim:
+    return Claim(Rule(REGISTER, per_hour, 60 * MINUTES), throttle.address(ip))
 
 
 def _take(session: Session, secret: str, *claims: Claim) -> None:

@@ -26,11 +26,6 @@ def user_in_session(session: Session, user_id: uuid.UUID, family_id: uuid.UUID) 
     ).one_or_none()
 
 
-def lock_user(session: Session, user_id: uuid.UUID) -> None:
-    """Whatever else is added to the account waits for this transaction."""
-    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-
-
 def users(session: Session, limit: int, after: tuple[dt.datetime, uuid.UUID] | None) -> list[User]:
     """Accounts that were not deleted, newest first."""
     statement = select(User).where(User.deleted_at.is_(None))
@@ -39,8 +34,8 @@ def users(session: Session, limit: int, after: tuple[dt.datetime, uuid.UUID] | N
     return list(session.scalars(statement.order_by(User.created_at.desc(), User.id.desc()).limit(limit)))
 
 
-def user_to_change(session: Session, user_id: uuid.UUID) -> User | None:
-    """An account, active or not, locked."""
+def lock_user(session: Session, user_id: uuid.UUID) -> User | None:
+    """An account, active or not; whatever else changes it or adds to it waits for this transaction."""
     return session.scalars(
         select(User).where(User.id == user_id, User.deleted_at.is_(None)).with_for_update(key_share=True)
     ).one_or_none()
@@ -51,6 +46,11 @@ def user_by_name(session: Session, name: str) -> User | None:
     return session.scalars(
         select(User).where(or_(User.email == name, User.username == name), User.deleted_at.is_(None))
     ).one_or_none()
+
+
+def compared(session: Session, name: str) -> str:
+    """A name in the spelling in which the database compares names: `citext` asks `lower` of both sides."""
+    return session.scalars(select(func.lower(name))).one()
 
 
 def keep_password(session: Session, user: User) -> bool:

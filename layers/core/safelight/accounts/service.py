@@ -22,7 +22,7 @@ from safelight.db.failures import violated
 from safelight.erasures import service as erasures
 from safelight.errors import Conflict, Forbidden, NotFound, Unauthorized
 from safelight.models import User
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, by_age, cut, decode_cursor
 from safelight.security.passwords import hash_password, verify_password
 
 
@@ -50,7 +50,7 @@ def authenticate(session: Session, name: str, password: str, ip: str | None, sec
     name, password = (given.replace("\0", "\N{REPLACEMENT CHARACTER}") for given in (name, password))
     stored = _stored(name)
     user = queries.user_by_name(session, stored)
-    with limits.sign_in(session, secret, ip, str(user.id) if user else stored.casefold()):
+    with limits.sign_in(session, secret, ip, queries.compared(session, stored)):
         matches = verify_password(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
             raise Unauthorized("This name and password do not match")
@@ -59,8 +59,10 @@ def authenticate(session: Session, name: str, password: str, ip: str | None, sec
     return user
 
 
-def update(session: Session, user: User, patch: UserPatch) -> User:
-    """Change what was given. Raises NameTaken."""
+def update(session: Session, user: User, patch: UserPatch, ip: str | None, secret: str, per_hour: int) -> User:
+    """Change what was given; as many new names as registrations. Raises NameTaken, TooManyRequests."""
+    if _asks_for_names(user, patch):
+        limits.renaming(session, secret, ip, per_hour, user.id)
     for field, value in patch.model_dump(exclude_unset=True).items():
         if value is not None or field == "username":
             setattr(user, field, value)
@@ -92,6 +94,11 @@ def delete(session: Session, user: User, now: dt.datetime) -> uuid.UUID:
     return report
 
 
+def _asks_for_names(user: User, patch: UserPatch) -> bool:
+    pairs = ((patch.email, user.email), (patch.username, user.username))
+    return any(new is not None and new.lower() != (old or "").lower() for new, old in pairs)
+
+
 def _stored(name: str) -> str:
     """The spelling under which a name would be found: an address has several (RFC 5891, Unicode normal forms)."""
     try:
@@ -113,14 +120,13 @@ def list_users(session: Session, limit: int, cursor: str | None) -> Page[AdminUs
     """All accounts, newest first, for an administrator."""
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
     found = queries.users(session, limit + 1, after)
-    shown = found[:limit]
-    last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if len(found) > limit else None
+    shown, last = cut(found, limit, by_age)
     return Page[AdminUserOut].of([AdminUserOut.model_validate(user) for user in shown], last)
 
 
 def administer(session: Session, admin: User, user_id: uuid.UUID, patch: AdminUserPatch, now: dt.datetime) -> User:
     """Let an account in or keep it out; out means at its next request. Raises NotFound, Conflict."""
-    user = queries.user_to_change(session, user_id)
+    user = queries.lock_user(session, user_id)
     if user is None:
         raise NotFound
     if user.id == admin.id and (patch.is_active is False or patch.is_admin is False):

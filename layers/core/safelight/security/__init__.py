@@ -1,4 +1,4 @@
-"""Secrets: `passwords` (bcrypt), `tokens` (PyJWT and refresh tokens), `grants` (a visitor's unlock cookie).
+"""Secrets: `passwords` (bcrypt), `tokens` (PyJWT and refresh tokens), `grants` (a visitor's unlock cookie), `subkeys`.
 
-Three modules so that a function imports only the one it needs at cold start.
+Modules of their own so that a function imports only the one it needs at cold start.
 """

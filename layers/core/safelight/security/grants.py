@@ -5,11 +5,13 @@ import datetime as dt
 import hmac
 import uuid
 
+from safelight.security.subkeys import subkey
+
 LIFETIME = dt.timedelta(hours=12)
 
 
 def _mac(share_id: uuid.UUID, policy_version: int, expires: int, secret: str) -> str:
-    key = hmac.digest(secret.encode(), b"safelight/grant/1", "sha256")
+    key = subkey(secret, "grant")
     message = f"{share_id}.{policy_version}.{expires}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).rstrip(b"=").decode()
 

@@ -10,17 +10,13 @@ from typing import NamedTuple
 import jwt
 
 from safelight.errors import Unauthorized
+from safelight.security.subkeys import subkey
 
 ALGORITHM = "HS256"
 AUDIENCE = "safelight"
 ACCESS_TYPE = "at+jwt"  # RFC 9068: the header says what the token is for, so no other token passes as one
 ACCESS_LIFETIME = dt.timedelta(minutes=15)
 REFRESH_LIFETIME = dt.timedelta(days=30)
-
-
-def subkey(secret: str, purpose: str) -> bytes:
-    """A 256-bit key for one purpose, derived from the product's secret."""
-    return hmac.digest(secret.encode(), f"safelight/{purpose}/1".encode(), "sha256")
 
 
 class Access(NamedTuple):

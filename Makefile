@@ -11,6 +11,8 @@ BENCHES := signing views pages load pictures culling archives archive_memory bui
 PARALLEL ?= 2
 PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile
 export SAM_CLI_TELEMETRY := 0
+# Tests start hundreds of interpreters: without bytecode on the disk each compiles what it imports, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help up dev demo admin reprocess test check format lint types imports template build bench fuzz lock coverage venv sam clean
 

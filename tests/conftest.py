@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.objectstore import ObjectStore
 from local.postgres import Postgres
+from safelight.security import passwords
 from tests import api as front
 from tests import product
 
 if TYPE_CHECKING:
     from safelight.config import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def password_cost() -> Iterator[int]:
+    """bcrypt at its lowest cost, for fixtures of every scope; gives the product's own cost, which a test pins."""
+    with pytest.MonkeyPatch.context() as patch:
+        own = passwords.COST
+        patch.setattr(passwords, "COST", 4)
+        yield own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _vendors_data_read_once() -> Iterator[None]:
+    """One copy of botocore's description of S3 for all clients: else each reads, and keeps, 12 MB of its own."""
+    from botocore import loaders, session
+
+    read: dict[Any, Any] = {}
+
+    def create_loader(*arguments: Any) -> loaders.Loader:
+        made = loaders.create_loader(*arguments)
+        made._cache = read
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "create_loader", create_loader)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,12 @@ from safelight.security import grants, passwords, tokens
 from safelight.shares.visits import Visitor
 
 
+@pytest.fixture
+def _own_cost(password_cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "COST", password_cost)
+
+
+@pytest.mark.usefixtures("_own_cost")
 def test_a_password_costs_what_it_should_and_nobody_costs_the_same() -> None:
     hashed = passwords.hash_password("Correct-Horse-7")
     assert hashed.startswith("$2b$12$")
@@ -34,6 +40,7 @@ def test_a_password_costs_what_it_should_and_nobody_costs_the_same() -> None:
     assert 0.5 < known / unknown < 2
 
 
+@pytest.mark.usefixtures("_own_cost")
 def test_one_comparison_at_full_cost_for_anybody_and_any_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also at the very first unknown name, and for what is too long to be anybody's password."""
     hashed = passwords.hash_password("Correct-Horse-7")

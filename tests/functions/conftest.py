@@ -5,15 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from safelight.config import Settings
-from safelight.security import passwords
 from tests import api as front
 from tests import product
-
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """bcrypt at its lowest cost; the real one is pinned by a test of its own."""
-    monkeypatch.setattr(passwords, "COST", 4)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from itertools import product
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def botocore_at(moment: float) -> Iterator[None]:
         yield
 
 
-@cache
+@lru_cache(maxsize=32)
 def peer(region: str, endpoint: str | None, credentials: Credentials) -> "S3Client":
     return make_client(region, endpoint, credentials)
 

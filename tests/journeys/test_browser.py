@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Download, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Download, Page, Route, expect, sync_playwright
 
 from safelight import storage
 from safelight.archives import worker
@@ -43,9 +43,9 @@ class Gallery:
     """A shared gallery of 8 MiB on a server that streams up to 1 MiB and builds in two parts of 5."""
 
     def __init__(self, context: BrowserContext) -> None:
-        self._context = context
+        self.context = context
         self.anna = Photographer.registered()
-        gallery = self.anna.gallery(title="Anna & Ben")["id"]
+        self.id = gallery = self.anna.gallery(title="Anna & Ben")["id"]
         self.anna.upload(gallery, jpeg() + bytes(8 * MIB), filename="dance.jpg")
         run_jobs()
         self.share = self.anna.share(gallery, max_downloads=5)["share_id"]
@@ -53,7 +53,7 @@ class Gallery:
 
     def window(self) -> Page:
         """One more window of the same browser, at the gallery, with its button."""
-        page = self._context.new_page()
+        page = self.context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("download", lambda download: self.downloads.append(download))
         page.goto(f"{running[0].url}/s/{self.share}")
@@ -177,3 +177,54 @@ def test_two_windows_wait_and_one_downloads(gallery: Gallery) -> None:
     tells(one, "has started")
     tells(other, "started in another window")
     assert (len(gallery.downloads), gallery.counted()) == (1, 1)
+
+
+def test_pictures_whose_addresses_have_died_are_asked_for_again(gallery: Gallery) -> None:
+    seen: set[str] = set()
+
+    def answer(route: Route) -> None:
+        dead = "/preview.jpg" in route.request.url or route.request.url not in seen
+        seen.add(route.request.url)
+        if dead:
+            route.fulfill(status=403)
+        else:
+            route.continue_()
+
+    gallery.context.route(re.compile(r"/renditions/.*/(thumb|preview)\.jpg"), answer)
+    page = gallery.window()
+    expect(page.locator(".grid img.shown")).to_have_count(1, timeout=PATIENCE)
+    page.locator(".grid button").first.click()
+    expect(page.locator(".viewer img")).to_have_js_property("naturalWidth", 64, timeout=PATIENCE)
+    assert any("/preview.jpg" in url for url in seen)
+
+
+def test_scrolling_brings_the_next_photos_once(gallery: Gallery) -> None:
+    gallery.anna.upload(gallery.id, jpeg(), filename="cake.jpg")
+    gallery.anna.upload(gallery.id, jpeg(), filename="ring.jpg")
+    run_jobs()
+    listing = re.compile(rf"/s/{gallery.share}(\?cursor=.*)?$")
+
+    def one_photo(route: Route) -> None:
+        if route.request.resource_type == "document":
+            return route.continue_()
+        mark = "&" if "?" in route.request.url else "?"
+        return route.continue_(url=f"{route.request.url}{mark}limit=1")
+
+    gallery.context.route(listing, one_photo)
+    page = gallery.window()
+    page.locator(".more").dispatch_event("click")
+    page.locator(".more").dispatch_event("click")
+    while page.locator(".more").is_visible():
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(50)
+        page.locator(".more").dispatch_event("click")
+    names = page.locator(".grid li > button:first-child").evaluate_all("all => all.map(one => one.ariaLabel)")
+    assert names == ["Open dance.jpg", "Open cake.jpg", "Open ring.jpg"]
+
+
+def test_without_a_network_the_page_says_so(gallery: Gallery) -> None:
+    page = gallery.context.new_page()
+    listing = re.compile(rf"/s/{gallery.share}$")
+    page.route(listing, lambda route: route.continue_() if route.request.is_navigation_request() else route.abort())
+    page.goto(f"{running[0].url}/s/{gallery.share}")
+    expect(page.locator("main > .note")).to_contain_text("cannot be opened just now", timeout=PATIENCE)

@@ -8,15 +8,30 @@ const photos = [];
 let gallery = null;
 let shown = -1;
 
-async function load(cursor) {
+// Ask for a page of the gallery: the answer, and its body or what is wrong with it.
+async function ask(cursor) {
   const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
-  const answer = await fetch(here + query, { headers: { Accept: "application/json" } });
-  const body = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && body.code === "password_required") return lock();
-  if (!answer.ok) return say(body.detail || "The gallery cannot be opened just now. Please try again in a moment.");
+  const answer = await fetch(here + query, { headers: { Accept: "application/json" } }).catch(() => null);
+  return [answer, (await answer?.json().catch(() => null)) ?? {}];
+}
+
+let loading = null;
+// One page at a time, however often the button is pressed.
+function load(cursor) {
+  return (loading ??= add(cursor).finally(() => (loading = null)));
+}
+
+async function add(cursor) {
+  at(".more").disabled = true;
+  const [answer, body] = await ask(cursor);
+  at(".more").disabled = false;
+  if (answer?.status === 401 && body.code === "password_required") return lock();
+  at(".more").textContent = answer?.ok ? "Show more photos" : "That did not work. Try again";
+  if (!answer?.ok && photos.length) return;
+  if (!answer?.ok) return say(body.detail || "The gallery cannot be opened just now. Please try again in a moment.");
   gallery = body;
   const first = photos.length;
-  photos.push(...body.photos);
+  photos.push(...body.photos.map((photo) => ({ ...photo, page: cursor })));
   at(".lock").hidden = true;
   present(first);
   if (!first && photos.length) await favourites.begin(here, { prepare: downloads.prepare, refresh: filter });
@@ -53,7 +68,7 @@ function tile(photo, index) {
   image.decoding = "async";
   image.alt = "";
   image.onload = () => image.classList.add("shown");
-  // A page left open outlives its signed addresses: fetch one fresh set, once.
+  // A page left open outlives its signed addresses.
   image.onerror = () => renew(photo, image);
   image.src = photo.thumbnail_url;
   button.append(image);
@@ -63,16 +78,20 @@ function tile(photo, index) {
   return item;
 }
 
-let renewing = null;
+// Addresses of pictures die after a quarter of an hour, and one answer renews a whole page of them.
+const renewals = new Map(); // page → when it was asked for again, and the answer
 async function renew(photo, image) {
-  if (image.dataset.renewed) return;
-  image.dataset.renewed = "yes";
-  renewing ??= fetch(here, { headers: { Accept: "application/json" } }).then((answer) => answer.json()).catch(() => ({}));
-  const fresh = ((await renewing).photos || []).find((other) => other.photo_id === photo.photo_id);
-  if (fresh) {
-    Object.assign(photo, fresh);
-    image.src = photo.thumbnail_url;
+  let renewal = renewals.get(photo.page);
+  if (!renewal || Date.now() - renewal.at > 600_000) {
+    renewal = { at: Date.now(), answer: ask(photo.page) };
+    renewals.set(photo.page, renewal);
   }
+  if (image.dataset.renewed === String(renewal.at)) return; // that answer did not help
+  image.dataset.renewed = renewal.at;
+  const fresh = ((await renewal.answer)[1].photos || []).find((other) => other.photo_id === photo.photo_id);
+  if (!fresh) return;
+  Object.assign(photo, fresh);
+  image.src = photo.thumbnail_url;
 }
 
 function open(index) {
@@ -90,6 +109,7 @@ function show(index) {
   const places = visible();
   const place = places.indexOf(shown);
   favourites.follow(photo);
+  at(".viewer img").dataset.other = `${here}/photos/${photo.photo_id}`;
   at(".viewer img").src = photo.preview_url;
   at(".viewer img").alt = photo.filename;
   at(".viewer .name").textContent = photo.filename;
@@ -99,6 +119,11 @@ function show(index) {
   history.replaceState(history.state, "", `#${photo.photo_id}`);
   for (const by of [1, -1]) new Image().src = photos[places.at((place + by) % places.length)].preview_url;
 }
+
+// The signed address has died: this one signs a new one each time.
+at(".viewer img").onerror = ({ target }) => {
+  if (!target.src.endsWith(target.dataset.other)) target.src = target.dataset.other;
+};
 
 function step(by) {
   const places = visible();
@@ -139,12 +164,14 @@ at(".lock").onsubmit = async (event) => {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ password: at("#password").value }),
-  });
-  if (answer.ok) return load();
-  at(".wrong").textContent = (await answer.json().catch(() => ({}))).detail || "Please try again.";
+  }).catch(() => null);
+  if (answer?.ok) return load();
+  at(".wrong").textContent = (await answer?.json().catch(() => null))?.detail || "Please try again.";
   at("#password").select();
 };
 at(".more").onclick = () => load(gallery.next_cursor);
+// Whoever scrolls need not press it.
+new IntersectionObserver(([more]) => more.isIntersecting && at(".more").click(), { rootMargin: "800px" }).observe(at(".more"));
 at(".close").onclick = () => history.back();
 at(".previous").onclick = () => step(-1);
 at(".next").onclick = () => step(1);

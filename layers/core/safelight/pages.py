@@ -4,8 +4,9 @@ import base64
 import binascii
 import datetime as dt
 import json
-from collections.abc import Sequence
-from typing import Any, Self
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel
 
@@ -25,6 +26,29 @@ class Page[T](BaseModel):
     def of(cls, items: Sequence[T], next_cursor: str | None) -> Self:
         """The page of these items."""
         return cls(items=list(items), next_cursor=next_cursor)
+
+
+class Made(Protocol):
+    """A row that knows when it was written."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def created_at(self) -> dt.datetime: ...
+
+
+def by_age(row: Made) -> tuple[str, uuid.UUID]:
+    """The sort key of lists that begin with the newest."""
+    return row.created_at.isoformat(), row.id
+
+
+def cut[R](found: Sequence[R], limit: int, key: Callable[[R], tuple[Any, ...]]) -> tuple[list[R], str | None]:
+    """The first `limit` rows and, when there are more, the cursor of the next; `key` tells a row's place.
+
+    Ask the database for one more than `limit`: that is how it is known.
+    """
+    shown = list(found[:limit])
+    return shown, encode_cursor(*key(shown[-1])) if len(found) > limit else None
 
 
 def encode_cursor(*key: Any) -> str:

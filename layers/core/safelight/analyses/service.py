@@ -15,7 +15,7 @@ from safelight.analyses.schemas import AnalysisCreated, AnalysisOut, PhotoAnalys
 from safelight.errors import Conflict, NotFound
 from safelight.jobs import service as jobs
 from safelight.models import Analysis
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, by_age, cut, decode_cursor
 from safelight.photos import service as photos
 from safelight.photos import upload
 from safelight.photos.upload import Heads, NotUploaded
@@ -126,8 +126,7 @@ def list_page(
     """One page, newest first, in one query."""
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
     found = queries.page(session, owner_id, limit + 1, after, status)
-    shown = found[:limit]
-    last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if len(found) > limit else None
+    shown, last = cut(found, limit, by_age)
     return Page[AnalysisOut].of([AnalysisOut.model_validate(analysis) for analysis in shown], last)
 
 

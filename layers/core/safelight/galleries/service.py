@@ -10,7 +10,7 @@ from safelight.errors import Invalid, NotFound
 from safelight.galleries import queries
 from safelight.galleries.schemas import GalleryCreate, GalleryOut, GalleryPatch
 from safelight.models import Gallery
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, by_age, cut, decode_cursor
 
 
 def create(session: Session, owner_id: uuid.UUID, request: GalleryCreate) -> GalleryOut:
@@ -39,10 +39,8 @@ def list_page(session: Session, owner_id: uuid.UUID, limit: int, cursor: str | N
     """One page, newest first, in two queries whatever its length."""
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
     found = queries.page(session, owner_id, limit + 1, after)
-    shown = found[:limit]
+    shown, last = cut(found, limit, by_age)
     counts = queries.photo_counts(session, [gallery.id for gallery in shown]) if shown else {}
-    more = len(found) > limit
-    last = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if more else None
     return Page[GalleryOut].of([_out(gallery, counts.get(gallery.id, (0, 0, 0))) for gallery in shown], last)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from safelight.errors import NotFound
 from safelight.models import Photo
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, cut, decode_cursor
 from safelight.photos import keys, queries
 from safelight.photos.schemas import PhotoOut, PhotoPatch
 from safelight.storage.disposition import attachment
@@ -31,8 +31,7 @@ def list_page(
     """One page in the gallery's order, in one query."""
     after = tuple(decode_cursor(cursor, int, uuid.UUID)) if cursor else None
     found = queries.page(session, gallery_id, limit + 1, after, status, tag)
-    shown = found[:limit]
-    last = encode_cursor(shown[-1].position, shown[-1].id) if len(found) > limit else None
+    shown, last = cut(found, limit, lambda photo: (photo.position, photo.id))
     return Page[PhotoOut].of([PhotoOut.model_validate(photo) for photo in shown], last)
 
 

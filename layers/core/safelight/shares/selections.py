@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from safelight.errors import Conflict, NotFound
 from safelight.models import ShareLink
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, cut, decode_cursor
 from safelight.shares import exports, queries
 from safelight.shares.schemas import ExportFormat, SelectionOut
 from safelight.storage.disposition import attachment
@@ -41,9 +41,8 @@ def list_page(
     only = _named(session, share_id, selection)
     after = decode_cursor(cursor, dt.datetime, uuid.UUID) if cursor else None
     found = queries.selections(session, share_id, only, LISTED_PHOTOS, limit + 1, after)
-    items = [SelectionOut.model_validate(row) for row in found[:limit]]
-    last = encode_cursor(items[-1].created_at.isoformat(), items[-1].selection_id) if len(found) > limit else None
-    return Page[SelectionOut].of(items, last)
+    shown, last = cut(found, limit, lambda row: (row.created_at.isoformat(), row.selection_id))
+    return Page[SelectionOut].of([SelectionOut.model_validate(row) for row in shown], last)
 
 
 def export(session: Session, link: ShareLink, selection: str | None, kind: ExportFormat) -> Export:

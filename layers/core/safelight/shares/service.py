@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from safelight.db.failures import violated
 from safelight.errors import Conflict, Invalid, NotFound
 from safelight.models import ShareLink
-from safelight.pages import Page, decode_cursor, encode_cursor
+from safelight.pages import Page, by_age, cut, decode_cursor
 from safelight.security.passwords import hash_password
 from safelight.shares import queries
 from safelight.shares.schemas import LikedPhoto, ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
@@ -54,8 +54,7 @@ def list_page(session: Session, gallery_id: uuid.UUID, limit: int, cursor: str |
     """One page, newest first, in one query."""
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
     found = list(queries.page(session, gallery_id, limit + 1, after))
-    shown = found[:limit]
-    last = encode_cursor(shown[-1][0].created_at.isoformat(), shown[-1][0].id) if len(found) > limit else None
+    shown, last = cut(found, limit, lambda counted: by_age(counted[0]))
     return Page[ShareOut].of([show(counted, base_url) for counted in shown], last)
 
 

@@ -4,15 +4,16 @@ import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from safelight.analyses import culling, queries
 from safelight.analyses.culling import Frame
+from safelight.analyses.looks import Look
 from safelight.analyses.schemas import Culling, CullingFrame, CullingGroup
-from safelight.pages import decode_cursor, encode_cursor
+from safelight.pages import cut, decode_cursor
 
 SHOWN_UNANALYSED = 200
 # Differences smaller than these are not what decided, to the eye.
@@ -21,12 +22,13 @@ _SHARPER, _CLEARER = 0.03, 0.005
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A ready photo and what is known of it; `figures` is None while it is not analysed."""
+    """A ready photo and what is known of it; `figures` is None while it is not analysed, or was by older formulas."""
 
     photo_id: uuid.UUID
     filename: str
     position: int
     at: float | None
+    aspect: float
     figures: dict[str, Any] | None
 
 
@@ -40,10 +42,11 @@ def page(session: Session, gallery_id: uuid.UUID, limit: int, cursor: str | None
         return shots[group[0].index].position, shots[group[0].index].photo_id
 
     rest = [group for group in found if after is None or place(group) > after]
+    shown, following = cut(rest, limit, place)
     missing = [shot.photo_id for shot in shots if not shot.figures]
     return Culling(
-        items=[_group(shots, group) for group in rest[:limit]],
-        next_cursor=encode_cursor(*place(rest[limit - 1])) if len(rest) > limit else None,
+        items=[_group(shots, group) for group in shown],
+        next_cursor=following,
         group_count=len(found),
         photo_count=len(shots),
         grouped_count=sum(map(len, found)),
@@ -62,14 +65,20 @@ def _frame(index: int, shot: Shot) -> Frame:
     figures = shot.figures
     assert figures is not None
     # Light changes contrast and edges alike: their ratio is what focus and shake leave of it.
-    contrast = max(float(figures["contrast"]), 0.001)
+    contrast = float(figures["contrast"])
     return Frame(
         index=index,
         dhash=int(figures["dhash"], 16),
         phash=int(figures["phash"], 16),
         at=shot.at,
-        sharpness=float(figures["sharpness"]) / contrast,
+        sharpness=float(figures["sharpness"]) / max(contrast, 0.001),
         clipped=float(figures["shadows"]) + float(figures["highlights"]),
+        contrast=contrast,
+        look=Look(
+            brightness=float(figures["brightness"]),
+            palette=tuple((one["colour"], float(one["share"])) for one in figures["palette"]),
+            aspect=shot.aspect,
+        ),
     )
 
 
@@ -120,7 +129,7 @@ def _of_faces(shot: Shot, frame: Frame) -> Frame:
         sharpest.append(max(values[row * columns + column] for row in down for column in across))
     contrast = max(float(figures["contrast"]), 0.001)
     sharpness = sum(sharpest) / len(sharpest) / contrast
-    return Frame(frame.index, frame.dhash, frame.phash, frame.at, sharpness, frame.clipped)
+    return replace(frame, sharpness=sharpness)
 
 
 def _covered(start: float, length: float, count: int) -> range:

@@ -16,7 +16,7 @@ from safelight import storage
 from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
-from safelight.web import archive
+from safelight.web import wanted
 from tests import product
 from tests.api import Photographer, client, jpeg, run_jobs
 
@@ -144,7 +144,7 @@ def test_a_failed_archive_says_which_photo_and_what_to_do(large: Large) -> None:
 def test_who_asks_again_by_name_plans_nothing(large: Large, monkeypatch: pytest.MonkeyPatch) -> None:
     url = large.visitor.get(large.path).headers["location"]
     planned = []
-    monkeypatch.setattr(archive, "plan_gallery", lambda *given, **_: planned.append(given))
+    monkeypatch.setattr(wanted, "plan_gallery", lambda *given, **_: planned.append(given))
     for job_id in due():
         assert large.visitor.get(url).json()["status"] == "building"
         worker.build_part(job_id)

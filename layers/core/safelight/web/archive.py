@@ -16,18 +16,17 @@ from pg8000.native import Connection
 from safelight import storage
 from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.memory import Window
-from safelight.archives.plan import Layout, Plan
+from safelight.archives.plan import Layout
 from safelight.archives.ranges import Requested, is_probe, parse_range
-from safelight.archives.service import archive_name, manifest, plan_gallery
+from safelight.archives.service import manifest
 from safelight.config import settings
 from safelight.db import driver
 from safelight.shares import downloads
-from safelight.shares.visits import Size
 from safelight.web import building
 from safelight.web.built import built_archive, check_unchanged, lying
-from safelight.web.owner import Own
 from safelight.web.streaming import ArchiveResponse, Sent
 from safelight.web.visitor import Visit
+from safelight.web.wanted import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -62,44 +61,6 @@ async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
     if get_engine.cache_info().currsize:
         await get_engine().fetcher.close()
         get_engine.cache_clear()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Whose photos, in which size; `visit` when a visitor asks, who is counted, and not the photographer.
-
-    `selection` narrows them to a visitor's favourites, `photo_id` to one photo. `strip` when originals must not tell
-    about people.
-    """
-
-    gallery_id: uuid.UUID
-    title: str
-    size: Size
-    visit: Visit | None = None
-    selection: uuid.UUID | None = None
-    strip: bool = False
-    photo_id: uuid.UUID | None = None
-
-    def plan(self, connection: Connection) -> Plan:
-        """The archive of these photos. Raises NothingToDownload."""
-        return plan_gallery(connection, self.gallery_id, self.size, self.selection, strip=self.strip)
-
-    @property
-    def filename(self) -> str:
-        """What the archive is called."""
-        return archive_name(self.title, self.size, picked=self.selection is not None)
-
-
-def for_visitor(visit: Visit, size: Size | None, selection: uuid.UUID | None, *, bytes_wanted: bool) -> Wanted:
-    """What a visitor may have. Raises PasswordRequired, DownloadsOff, NotForPreviews."""
-    chosen: Size = size or ("web" if visit.share.download == "web" else "original")
-    share = visit.admit_download(chosen) if bytes_wanted else visit.admit(chosen)
-    return Wanted(share.gallery_id, share.title, chosen, visit, selection, share.strip_metadata)
-
-
-def for_owner(own: Own, size: Size | None, selection: uuid.UUID | None) -> Wanted:
-    """What the photographer may have: everything."""
-    return Wanted(own.gallery_id, own.title, size or "original", selection=selection)
 
 
 def archive_response(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:

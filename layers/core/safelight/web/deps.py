@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.orm import Session
 
 from safelight import clock, storage
@@ -29,9 +28,7 @@ from safelight.storage.signer import Signer
 from safelight.telemetry import note
 from safelight.web import policy
 from safelight.web.caller import address
-
-_bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
-_api_key = APIKeyHeader(name="X-API-Key", auto_error=False)
+from safelight.web.schemes import AccessToken, ApiKey
 
 
 def get_session() -> Iterator[Session]:
@@ -71,8 +68,8 @@ def get_caller(
     request: Request,
     session: DbSession,
     config: Config,
-    token: Annotated[str | None, Depends(_bearer)],
-    key: Annotated[str | None, Depends(_api_key)],
+    token: AccessToken,
+    key: ApiKey,
 ) -> Caller:
     """Who calls, with an access token or an API key that may do this. Raises Unauthorized, KeyNotAllowed."""
     if token:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from safelight.config import settings
 from safelight.telemetry import note
+from safelight.web.schemes import AccessToken, ApiKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +19,14 @@ class Own:
     title: str
 
 
-def get_own(request: Request, gallery_id: uuid.UUID) -> Own:
+def get_own(request: Request, gallery_id: uuid.UUID, token: AccessToken, key: ApiKey) -> Own:
     """The caller's gallery of the path, by the very same decision as everywhere. Raises Unauthorized, NotFound."""
     # Only here: visitors' requests to the same function need neither the ORM nor a token library.
     from safelight.db.engine import transaction
     from safelight.web import deps
 
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else None
     with transaction() as session:
-        caller = deps.get_caller(request, session, settings(), bearer, request.headers.get("x-api-key"))
+        caller = deps.get_caller(request, session, settings(), token, key)
         gallery = deps.get_gallery(session, caller.user, gallery_id)
         note(gallery_id=gallery.id)
         return Own(gallery.id, gallery.title)

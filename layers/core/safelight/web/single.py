@@ -7,9 +7,10 @@ from fastapi import Request, Response
 from pg8000.native import Connection
 
 from safelight.archives.single import photo_file
-from safelight.web.archive import Engine, Wanted, count, ended, part_of
+from safelight.web.archive import Engine, count, ended, part_of
 from safelight.web.streaming import ArchiveResponse
 from safelight.web.visitor import Visit
+from safelight.web.wanted import Wanted
 
 
 def file_response(

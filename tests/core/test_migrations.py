@@ -19,7 +19,7 @@ from tests import product
 TABLES = {
     "users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs",
     "analyses", "archives", "archive_parts", "archive_downloads", "clean_originals", "reprocessings", "selections",
-    "selection_photos", "throttles", "api_keys", "erasures", "events",
+    "selection_photos", "throttles", "api_keys", "erasures", "events", "visitor_salts",
 }  # fmt: skip
 
 

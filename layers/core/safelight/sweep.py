@@ -5,12 +5,12 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import batched
 from typing import Protocol
 
 from sqlalchemy import text
 
-from safelight import storage, throttle
+from safelight import leftovers, storage, throttle
+from safelight.accounts import queries as account_queries
 from safelight.analyses import sweeping
 from safelight.archives import build
 from safelight.archives import queries as archive_queries
@@ -39,6 +39,8 @@ UPLOAD_UNCLAIMED = dt.timedelta(hours=1)
 PROCESSING_STUCK = dt.timedelta(minutes=15)
 FINISHED_KEPT = dt.timedelta(days=7)
 EVENTS_KEPT = dt.timedelta(days=30)
+# After it ran out, so that clocks may differ.
+TOKENS_KEPT = dt.timedelta(days=1)
 REPORTS_KEPT = dt.timedelta(days=90)
 # A download is carried on under the hash of its day until the next day ends.
 DOWNLOADS_KEPT = dt.timedelta(days=2)
@@ -145,6 +147,7 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
             if photo.gallery_id not in walked and job_queries.live(session, upload.JOB, photo.id) is None
         ]
         store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
+        event_queries.forget_about(session, [(photo.gallery_id, photo.id) for photo in photos])
         queries.erase(session, [photo.id for photo in photos])
         queries.erase_empty_galleries(session)
         swept.erased = len(photos)
@@ -154,6 +157,8 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
     with transaction() as session:
         swept.rolled_up = share_queries.roll_up(session, 50 * BATCH)
         share_queries.forget_downloads(session, DOWNLOADS_KEPT)
+        share_queries.forget_salts(session)
+        account_queries.forget_sessions(session, TOKENS_KEPT, 50 * BATCH)
         session.execute(text(throttle.FORGET))
         event_queries.forget(session, EVENTS_KEPT)
 
@@ -166,14 +171,7 @@ def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:
 
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
     """Uploads that have been dealt with, or belong to nothing, leave `incoming/`."""
-    # To the end of the listing: what waits comes in no order and must not hide what does not.
-    for batch in batched(store.keys(keys.INCOMING), BATCH, strict=False):
-        found = {key: _id(key) for key in batch}
-        with transaction() as session:
-            waiting = queries.waiting(session, [photo_id for photo_id in found.values() if photo_id is not None])
-        leftovers = [key for key, photo_id in found.items() if photo_id not in waiting]
-        store.delete(leftovers)
-        swept.leftovers += len(leftovers)
+    swept.leftovers = leftovers.erase(store, keys.INCOMING, _id, queries.waiting)
 
 
 def _archives(store: Store, _queue: Queue, swept: Swept) -> None:

@@ -3,10 +3,10 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import CursorResult, Row, func, or_, select, tuple_, update
+from sqlalchemy import CursorResult, Row, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
-from safelight.models import ApiKey, Gallery, Photo, RefreshToken, User
+from safelight.models import ApiKey, Gallery, Photo, RefreshToken, ShareLink, User
 
 
 def user_by_id(session: Session, user_id: uuid.UUID) -> User | None:
@@ -144,6 +144,39 @@ def revoke_all(session: Session, now: dt.datetime, *, user_id: uuid.UUID, keep: 
     if keep is not None:
         statement = statement.where(RefreshToken.family_id != keep)
     session.execute(statement.values(revoked_at=now))
+
+
+def forget_sessions(session: Session, older_than: dt.timedelta, limit: int) -> int:
+    """Drop tokens that ran out that long ago, each session's first one last of all; how many there were.
+
+    A token that was used is needed until then: who brings it again gives itself away. The first one is what refreshing
+    locks and what tells when the session began.
+    """
+    alive = aliased(RefreshToken)
+    late = func.now() - older_than
+    longer = select(alive.id).where(alive.family_id == RefreshToken.family_id, alive.expires_at >= late)
+    old = (
+        select(RefreshToken.id)
+        .where(RefreshToken.expires_at < late, or_(RefreshToken.generation > 0, ~longer.exists()))
+        .order_by(RefreshToken.generation == 0, RefreshToken.expires_at)
+        .limit(limit)
+    )
+    result = session.execute(
+        delete(RefreshToken).where(RefreshToken.id.in_(old)).execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def end_grants(session: Session, owner_id: uuid.UUID) -> None:
+    """No password that was given for a link of theirs counts any more."""
+    owned = select(Gallery.id).where(Gallery.owner_id == owner_id)
+    session.execute(
+        update(ShareLink)
+        .where(ShareLink.gallery_id.in_(owned))
+        .values(policy_version=ShareLink.policy_version + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def soft_delete_galleries(session: Session, now: dt.datetime, owner_id: uuid.UUID) -> None:

@@ -135,6 +135,8 @@ def administer(session: Session, admin: User, user_id: uuid.UUID, patch: AdminUs
         setattr(user, field, value)
     if not user.is_active:
         queries.revoke_all(session, now, user_id=user.id)
+        # Links open again with the account; who had opened one gives its password once more.
+        queries.end_grants(session, user.id)
     session.flush()
     return user
 

@@ -15,8 +15,8 @@ type Run = Callable[..., Any]
 type Name = Literal["image_uploaded", "selection_submitted"]
 
 _APPEND = """
-    INSERT INTO events (owner_id, event, subject_id, title, data)
-    SELECT owner_id, cast(:event AS text), cast(:subject AS uuid), cast(:title AS text), cast(:data AS jsonb)
+    INSERT INTO events (owner_id, gallery_id, event, subject_id, title, data)
+    SELECT owner_id, id, cast(:event AS text), cast(:subject AS uuid), cast(:title AS text), cast(:data AS jsonb)
     FROM galleries WHERE id = cast(:gallery AS uuid)
 """
 

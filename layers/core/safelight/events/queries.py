@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, delete, func, literal_column, select, tuple_
 from sqlalchemy.orm import Session
@@ -23,3 +24,8 @@ def page(session: Session, owner_id: uuid.UUID, limit: int, after: tuple[int, in
 def forget(session: Session, older_than: dt.timedelta) -> None:
     """Drop what everybody has had time to read."""
     session.execute(delete(Event).where(Event.at < func.now() - older_than))
+
+
+def forget_about(session: Session, subjects: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> None:
+    """Drop what tells of these (gallery, photo), for it holds their titles; what is of a gallery goes with its row."""
+    session.execute(delete(Event).where(tuple_(Event.gallery_id, Event.subject_id).in_(subjects)))

@@ -10,7 +10,7 @@ from safelight.models.gallery import CleanOriginal, Gallery, Photo, Rendition
 from safelight.models.job import Job
 from safelight.models.reprocessing import Reprocessing
 from safelight.models.selection import Selection, SelectionPhoto
-from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink
+from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink, VisitorSalt
 from safelight.models.throttle import Throttle
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "ShareLink",
     "Throttle",
     "User",
+    "VisitorSalt",
 ]

@@ -32,6 +32,7 @@ class RefreshToken(Identified, Created, Base):
     __table_args__ = (
         UniqueConstraint("family_id", "generation"),
         CheckConstraint("generation >= 0", name="generation_counts_up"),
+        Index("ix_refresh_tokens_expires_at", "expires_at"),
     )
 
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)

@@ -12,15 +12,23 @@ from safelight.models.base import Base
 
 
 class Event(Base):
-    """One line of the outbox, written in the transaction of what it tells; see `events.outbox` for its order."""
+    """One line of the outbox, written in the transaction of what it tells; see `events.outbox` for its order.
+
+    It goes with its gallery, or with the photo that it is about: it holds their titles.
+    """
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_feed", "owner_id", "transaction", "number"), Index("ix_events_at", "at"))
+    __table_args__ = (
+        Index("ix_events_feed", "owner_id", "transaction", "number"),
+        Index("ix_events_at", "at"),
+        Index("ix_events_about", "gallery_id", "subject_id"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("(pg_current_xact_id()::text::bigint)"))
     owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    gallery_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("galleries.id", ondelete="CASCADE"))
     event: Mapped[str]
     subject_id: Mapped[uuid.UUID]
     title: Mapped[str]

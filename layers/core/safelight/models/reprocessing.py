@@ -17,7 +17,7 @@ REPROCESSED = ("renditions", "analyses", "clean")
 class Reprocessing(Identified, Created, Updated, Base):
     """One walk through a gallery's ready photos in the order (position, id); `at_position`, `at_id` is the last done.
 
-    `total` counts the photos that were there when it began, `done` those walked past, `failed` those of them whose
+    `total` counts the photos that are to be walked past, `done` those that were, `failed` those of them whose
     original could not be used; `failures` names the first of these. At most one of a kind runs in a gallery.
     """
 

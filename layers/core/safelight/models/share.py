@@ -59,6 +59,15 @@ class ArchiveDownload(Base):
     asked_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
 
 
+class VisitorSalt(Base):
+    """What visitors of one day (UTC) are hashed with; see `shares.visitors`."""
+
+    __tablename__ = "visitor_salts"
+
+    day: Mapped[dt.date] = mapped_column(primary_key=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class ShareEvent(Base):
     """One view or download; only ever appended, and marked once when it is rolled up into the link's counter."""
 

@@ -1,7 +1,7 @@
 """What one download is; the only place that counts it.
 
 - A download is one visitor's fetching of one file of one link: an archive (the same photos in the same size), or a
-  photo. A visitor is the day's salted hash of address and program (`visits.Visitor`).
+  photo. A visitor is the day's salted hash of address and program (`visitors.Visitor`).
 - A request for the whole file starts a download. It carries an earlier one on when that one is known to have broken
   off, or when it is an archive in the bucket, where nobody sees whether it did.
 - A request with a Range belongs to the visitor's download of that file, whichever of its parallel segments comes

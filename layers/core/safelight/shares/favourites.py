@@ -7,7 +7,7 @@
   holds however many requests come at once.
 - Submitting closes nothing: a visitor may go on picking and submit again for as long as the link lives. The
   photographer always sees the present picks, when they were last submitted and when they were last changed.
-- How many selections may be begun in a day is bounded, for each visitor (`visits.Visitor`) and for the link.
+- How many selections may be begun in a day is bounded, for each visitor (`visitors.Visitor`) and for the link.
 """
 
 import datetime as dt

@@ -9,7 +9,7 @@ from sqlalchemy import Date as SqlDate
 from sqlalchemy import Row, Select, cast, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from safelight.models import ArchiveDownload, Gallery, Photo, Selection, SelectionPhoto, ShareEvent, ShareLink
+from safelight.models import ArchiveDownload, Gallery, Photo, Selection, SelectionPhoto, ShareEvent, ShareLink, VisitorSalt
 
 type Counted = Row[ShareLink, int, int, int]
 
@@ -161,6 +161,12 @@ def forget_selections(session: Session, older_than: dt.timedelta) -> int:
 def forget_downloads(session: Session, older_than: dt.timedelta) -> None:
     """Drop what no download will be carried on from."""
     session.execute(delete(ArchiveDownload).where(ArchiveDownload.at < func.now() - older_than))
+
+
+def forget_salts(session: Session) -> None:
+    """Drop the salts of the days before yesterday (UTC): their visitors cannot be told from one another any more."""
+    yesterday = func.date(func.timezone("UTC", func.now())) - 1
+    session.execute(delete(VisitorSalt).where(VisitorSalt.day < yesterday))
 
 
 # Both rows are locked at once and nothing is waited for: a link that is deleted now takes its events along. The lock is

@@ -5,7 +5,6 @@ all look like nothing at all.
 """
 
 import datetime as dt
-import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -55,19 +54,6 @@ class Share:
     max_downloads: int | None
     max_favourites: int | None
     strip_metadata: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks: enough to tell one visitor from another today, and nobody tomorrow."""
-
-    ip: str | None
-    user_agent: str | None
-
-    def digest(self, secret: str, now: dt.datetime) -> bytes:
-        """A hash with a salt of the day; nothing about the visitor is stored."""
-        seed = f"{now:%Y-%m-%d}|{secret}|{self.ip}|{self.user_agent}"
-        return hashlib.sha256(seed.encode()).digest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from safelight.db import driver
 from safelight.errors import Unauthorized
 from safelight.security.grants import LIFETIME, make_grant
 from safelight.shares import downloads, limits, visits
-from safelight.shares.visits import Share, Visitor
+from safelight.shares.visitors import Visitor, salts
+from safelight.shares.visits import Share
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
 from safelight.web.caller import address
@@ -75,7 +76,7 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     secret = config.jwt_secret.get_secret_value()
     visitor = Visitor(address(request), request.headers.get("user-agent"))
     grant = request.cookies.get(grant_cookie(share))
-    today, yesterday = (visitor.digest(secret, now - dt.timedelta(days=days)) for days in (0, 1))
+    today, yesterday = (visitor.digest(secret, salt) for salt in salts(connection, now))
     return Visit(share, today, yesterday, grant, secret, now, downloads.automatic(visitor.user_agent))
 
 

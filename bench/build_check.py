@@ -38,8 +38,6 @@ def url_of(planned: Plan) -> str:
 
 def same_ranges(planned: Plan, part_size: int, ranges: int) -> str:
     """SHA-256 of ranges of both forms: the ends, over the seams of parts, and anywhere."""
-    from safelight.archives.part import read_range
-
     chance = random.Random(1)
     last = max(planned.size - RANGE, 0)
     seams = range(part_size, planned.size, part_size)
@@ -59,6 +57,14 @@ def same_ranges(planned: Plan, part_size: int, ranges: int) -> str:
             if hashlib.sha256(built).digest() != hashlib.sha256(streamed).digest():
                 raise RuntimeError(f"bytes {start} to {stop} are not those of the streamed form")
     return f"{len(starts)} ranges of {RANGE // MIB} MiB identical by SHA-256"
+
+
+async def read_range(planned: Plan, start: int, stop: int) -> bytes:
+    """Bytes of the streamed form."""
+    from safelight.archives.part import pieces
+
+    async with aclosing(pieces(planned, start, stop, lambda _: None)) as read:
+        return b"".join([bytes(piece) async for piece in read])
 
 
 def same_whole(planned: Plan) -> str:

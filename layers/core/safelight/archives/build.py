@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 JOB = "build_archive"
-MAX_PARTS = 10_000
+MAX_PARTS = 10_000  # Amazon S3 user guide, "Multipart upload limits"
 ENOUGH = 256
 LONGEST = 1024 * MIB
 CONTENT_TYPE = "application/zip"

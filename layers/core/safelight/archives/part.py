@@ -8,17 +8,16 @@ from contextlib import aclosing
 from functools import lru_cache
 
 from safelight import storage
-from safelight.archives.fetch import Fetcher, renewing
 from safelight.archives.manifest import archive_key, load, manifest_key
 from safelight.archives.memory import Window
 from safelight.archives.plan import Plan
+from safelight.archives.source import own_fetcher
 from safelight.archives.stream import open_archive
 from safelight.config import settings
 from safelight.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)
 
-SOURCE_SECONDS = 3600
 PAUSES = (0.5, 2.0)
 """Seconds before the second and the third time that a part is sent, about; after that the job is tried again."""
 
@@ -78,7 +77,7 @@ async def _bring(planned: Plan, upload_id: str, number: int, start: int, stop: i
 async def pieces(planned: Plan, start: int, stop: int, beat: Beat) -> AsyncGenerator[bytes | memoryview]:
     """Bytes `start` to `stop` of an archive as they come. A piece is valid until the next one is asked for, and longer
     where somebody holds a view of it. Raises ArchiveBroken."""
-    fetcher = Fetcher(renewing(lambda: storage.internal_signer().get_urls(SOURCE_SECONDS)))
+    fetcher = own_fetcher()
     try:
         stream = await open_archive(planned, start, stop, fetcher, Window(settings().archive_window))
         try:
@@ -91,9 +90,3 @@ async def pieces(planned: Plan, start: int, stop: int, beat: Beat) -> AsyncGener
             await stream.aclose()
     finally:
         await fetcher.close()
-
-
-async def read_range(planned: Plan, start: int, stop: int) -> bytes:
-    """The same bytes at once, for whoever compares."""
-    async with aclosing(pieces(planned, start, stop, lambda _: None)) as read:
-        return b"".join([bytes(piece) async for piece in read])

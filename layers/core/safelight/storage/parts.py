@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-# Amazon S3 user guide, "Multipart upload limits".
-MIN_PART = 5 * 1024 * 1024
-MAX_PARTS = 10_000
-
 
 class Multipart:
     """Multipart uploads to one bucket. Every method raises StorageUnavailable when the store does not answer."""

@@ -13,12 +13,12 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request, Response
 from pg8000.native import Connection
 
-from safelight import storage
-from safelight.archives.fetch import Fetcher, renewing
+from safelight.archives.fetch import Fetcher
 from safelight.archives.memory import Window
 from safelight.archives.plan import Layout
 from safelight.archives.ranges import Requested, is_probe, parse_range
 from safelight.archives.service import manifest
+from safelight.archives.source import own_fetcher
 from safelight.config import settings
 from safelight.db import driver
 from safelight.shares import downloads
@@ -29,9 +29,6 @@ from safelight.web.visitor import Visit
 from safelight.web.wanted import Wanted
 
 log = logging.getLogger(__name__)
-
-# Longer than any one answer may take; made anew every minute.
-SOURCE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +43,8 @@ class Engine:
 @lru_cache(maxsize=1)
 def get_engine() -> Engine:
     """The process's engine."""
-    sign = renewing(lambda: storage.internal_signer().get_urls(SOURCE_SECONDS))
     configured = settings()
-    return Engine(Fetcher(sign), Window(configured.archive_window), configured.archive_stream_limit)
+    return Engine(own_fetcher(), Window(configured.archive_window), configured.archive_stream_limit)
 
 
 Archives = Annotated[Engine, Depends(get_engine)]

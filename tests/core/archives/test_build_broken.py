@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -105,9 +107,13 @@ def test_a_failed_archive_is_tried_again_although_somebody_keeps_asking(
     assert len(streamed(share, monkeypatch)) > 12 * len(data)
 
 
-def build_what_is_due() -> None:
-    for job_id in due():
+def build(job_ids: list[uuid.UUID]) -> None:
+    for job_id in job_ids:
         worker.build_part(job_id)
+
+
+def build_what_is_due() -> None:
+    build(due())
 
 
 def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +137,53 @@ def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyP
         building.result(60)
     assert (answer.status_code, answer.json()["progress"]) == (202, 1.0)
     assert visitor.get(share).status_code == 307
+
+
+def dies(*_: object) -> None:
+    raise SystemExit
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with transaction() as session:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(session.scalar(text(waiting)))
+
+
+def test_an_archive_that_is_being_completed_is_not_called_broken(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client().get(share)
+    lost, *others = due()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_finish", dies)  # right after its part was brought
+        with pytest.raises(SystemExit):
+            worker.build_part(lost)
+    with transaction() as session:
+        spent = "UPDATE jobs SET attempts = max_attempts, lease_until = now() - interval '1 second' WHERE id = :id"
+        session.execute(text(spent), {"id": lost})
+    complete, completing, waited = storage.multipart().complete, threading.Event(), threading.Event()
+
+    def slowly(*arguments: object) -> None:
+        completing.set()
+        assert waited.wait(60)
+        complete(*arguments)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(storage.multipart(), "complete", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        building = threads.submit(build, others)
+        try:
+            assert completing.wait(60)
+            giving_up = threads.submit(worker.build_part, lost)
+            until = time.monotonic() + 30
+            while not somebody_waits_for_a_lock():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        finally:
+            waited.set()
+        building.result(60)
+        giving_up.result(60)
+    assert client().get(share).status_code == 307
+    with transaction() as session:
+        ended = session.execute(text("SELECT status, error FROM jobs WHERE id = :id"), {"id": lost}).one()
+    assert tuple(ended) == ("failed", "every attempt ended with its worker")
 
 
 def test_the_sweep_spares_an_upload_whose_archive_is_not_committed_yet(

@@ -47,14 +47,13 @@ def build_part(job_id: uuid.UUID) -> None:
         if archive is None or archive.status != "building" or archive.upload_id != held.payload["upload_id"]:
             jobs.complete(session, held)
             return
-        if held.exhausted:
-            jobs.fail(session, held, "every attempt ended with its worker")
-            build.broken(session, storage.multipart(), archive, NOT_BUILT)
-            return
         known = queries.has_part(session, archive, int(held.payload["number"]))
     with log_context(job_id=str(job_id), gallery_id=str(archive.gallery_id), archive=archive.digest[:16]):
         try:
-            _attempt(held, archive, known=known)
+            if held.exhausted:
+                _end(held, archive, NOT_BUILT, last=True, error="every attempt ended with its worker")
+            else:
+                _attempt(held, archive, known=known)
         except LeaseLost:
             log.warning("lease lost: another worker has the part")
 
@@ -155,13 +154,15 @@ def _patiently(step: Callable[[Session], None]) -> None:
             return
 
 
-def _end(held: Claim, archive: Archive, reason: str, *, last: bool) -> None:
+def _end(held: Claim, archive: Archive, reason: str, *, last: bool, error: str | None = None) -> None:
+    """This attempt was in vain; with the `last` one the archive is broken, unless it was made meanwhile."""
+
     def end(session: Session) -> None:
         if not last:
             jobs.retry(session, held, reason)
             return
-        jobs.fail(session, held, reason)
-        row = _wanted(session, archive)
+        row = _wanted(session, archive)  # before the job, as in `_finish`: two that wait for each other never end
+        jobs.fail(session, held, error or reason)
         if row is not None:
             build.broken(session, storage.multipart(), row, reason)
 

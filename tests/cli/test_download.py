@@ -285,6 +285,7 @@ def test_ctrl_c_leaves_a_part_to_go_on_with(
     while not (part.exists() and part.stat().st_size > MIB):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    large.way.rate = MIB / 16  # three minutes more: it cannot be done before it is stopped
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=30)
     assert running.returncode == STOPPED

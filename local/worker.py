@@ -25,6 +25,7 @@ from pg8000.native import Connection
 from local.events import schedule_event, wake_up_event
 from local.runtime import Handler
 from local.template import Template
+from safelight.jobs.due import DUE
 
 log = logging.getLogger("local.worker")
 
@@ -36,13 +37,12 @@ OFFER_AGAIN_SECONDS = 2.0
 """Before a job that its handler did not take is offered again."""
 
 # The oldest of each kind: thousands of one kind must not hide the first of another.
-DUE = """
+OFFERED = f"""
 SELECT id, kind FROM (
     SELECT id, kind, run_after, row_number() OVER (PARTITION BY kind ORDER BY run_after) AS place FROM jobs
-    WHERE kind = ANY(:kinds)
-      AND (status = 'queued' AND run_after <= now() OR status = 'running' AND lease_until < now())
+    WHERE kind = ANY(:kinds) AND {DUE}
 ) AS due WHERE place <= :most ORDER BY run_after
-"""
+"""  # noqa: S608 - two constants
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Worker:
         try:
             if self._connection is None:
                 self._connection = connect(self.database_url)
-            rows = self._connection.run(DUE, kinds=list(self._kinds), most=most)
+            rows = self._connection.run(OFFERED, kinds=list(self._kinds), most=most)
         except (InterfaceError, DatabaseError, OSError) as error:
             log.warning("the jobs table cannot be read, trying again: %s", error)
             self._disconnect()

@@ -6,22 +6,17 @@ from collections.abc import Mapping
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import CursorResult, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from safelight.jobs.due import DUE
 from safelight.models import Job
 
 _INSERT_MANY = 1000  # Postgres takes 65,535 parameters in one statement, and a row has four
 LIVE = Job.status.in_(("queued", "running"))
-
-
-def _due() -> ColumnElement[bool]:
-    return or_(
-        (Job.status == "queued") & (Job.run_after <= func.now()),
-        (Job.status == "running") & (Job.lease_until < func.now()),
-    )
+_DUE = text(DUE)
 
 
 def insert_if_absent(session: Session, kind: str, subject_id: uuid.UUID, payload: dict[str, Any]) -> uuid.UUID | None:
@@ -65,12 +60,12 @@ def subject(session: Session, job_id: uuid.UUID) -> uuid.UUID | None:
 
 def lock_due(session: Session, job_id: uuid.UUID) -> Job | None:
     """The job when it may start now and nobody else is looking at it."""
-    return session.scalars(select(Job).where(Job.id == job_id, _due()).with_for_update(skip_locked=True)).one_or_none()
+    return session.scalars(select(Job).where(Job.id == job_id, _DUE).with_for_update(skip_locked=True)).one_or_none()
 
 
 def due(session: Session, limit: int) -> list[tuple[uuid.UUID, str]]:
     """Jobs that may start now, oldest first, as (id, kind)."""
-    rows = session.execute(select(Job.id, Job.kind).where(_due()).order_by(Job.run_after).limit(limit))
+    rows = session.execute(select(Job.id, Job.kind).where(_DUE).order_by(Job.run_after).limit(limit))
     return [(job_id, kind) for job_id, kind in rows]
 
 

@@ -1,8 +1,8 @@
 """A store as far away as S3: every answer begins after 30 ms, and one connection carries 80 MB/s, either way.
 
-`python -m bench.distant PORT DIRECTORY`. It answers what building an archive asks of S3. Small objects are kept as
-files below the directory; parts of multipart uploads are counted and thrown away, so that the disk limits nothing.
-`GET /received` says how many bytes of parts came since it was last asked. Signatures are not looked at.
+`python -m bench.distant PORT DIRECTORY`. It answers what streaming and building archives ask of S3. Small objects
+are kept as files below the directory; parts of multipart uploads are counted and thrown away, so that the disk limits
+nothing. `GET /received` says how many bytes of parts came since it was last asked. Signatures are not looked at.
 """
 
 import asyncio
@@ -25,10 +25,11 @@ _GONE = b"<DeleteResult/>"
 
 
 class Store:
-    """The objects of one directory, and how many bytes of parts came."""
+    """The objects of one directory, and how many bytes of parts came; `validated`: its answers carry an ETag."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, validated: bool = True) -> None:
         self.root = root
+        self.validated = validated
         self.received = 0
 
     async def serve(self, port: int) -> None:
@@ -130,7 +131,8 @@ class _Connection:
                 low, _, high = wanted.removeprefix("bytes=").partition("-")
                 start, stop, status = int(low), min(int(high) + 1, size), "206 Partial Content"
                 extra = f"Content-Range: bytes {start}-{stop - 1}/{size}\r\n"
-            facts = f'ETag: "{etag(file)}"\r\nLast-Modified: Fri, 20 Nov 2026 00:00:00 GMT\r\n'
+            validator = f'ETag: "{etag(file)}"\r\n' if self._store.validated else ""
+            facts = f"{validator}Last-Modified: Fri, 20 Nov 2026 00:00:00 GMT\r\n"
             await self._send(f"HTTP/1.1 {status}\r\nContent-Length: {stop - start}\r\n{facts}{extra}\r\n".encode())
             began, at = self._loop.time(), start
             while at < stop:

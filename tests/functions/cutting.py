@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import struct
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+
+from tests.serving import end_in_a_reset, serving
 
 _PIECE = 16384
 
@@ -29,33 +28,8 @@ class BadLine:
     @contextlib.contextmanager
     def running(self) -> Iterator[BadLine]:
         """Carry until the end of the block."""
-        ready, loop = threading.Event(), asyncio.new_event_loop()
-        stop = loop.create_future()
-
-        async def serve() -> None:
-            server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-            self.port = server.sockets[0].getsockname()[1]
-            ready.set()
-            await stop
-            server.close()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0.01)  # for sockets that are being closed
-
-        def run() -> None:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(serve())
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        ready.wait()
-        try:
+        with serving(self._carry) as self.port:
             yield self
-        finally:
-            loop.call_soon_threadsafe(stop.set_result, None)
-            thread.join()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = self._cuts.popleft() if self._cuts else None
@@ -65,8 +39,7 @@ class BadLine:
             if await _copy(upstream, writer, left):
                 self.broken += 1
                 if self.broken % 2:
-                    linger = struct.pack("ii", 1, 0)  # closing now sends a reset
-                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    end_in_a_reset(writer)
                     writer.transport.abort()
         finally:
             asking.cancel()

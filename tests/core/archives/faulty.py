@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
-import struct
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from safelight.archives.plan import Entry
+from tests.serving import end_in_a_reset, serving
 
 
 @dataclass
@@ -68,36 +66,8 @@ class FaultyStore:
     @contextlib.contextmanager
     def running(self) -> Iterator["FaultyStore"]:
         """Serve until the end of the block."""
-        ready = threading.Event()
-        loop = asyncio.new_event_loop()
-        stop = loop.create_future()
-
-        async def serve() -> None:
-            server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
-            self.port = server.sockets[0].getsockname()[1]
-            ready.set()
-            await stop
-            await asyncio.sleep(0.02)  # for connections that are being accepted: closing now would leak them
-            server.close()
-            server.abort_clients()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0.01)  # for sockets that are being closed
-
-        def run() -> None:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(serve())
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        ready.wait()
-        try:
+        with serving(self._connection) as self.port:
             yield self
-        finally:
-            loop.call_soon_threadsafe(stop.set_result, None)
-            thread.join()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -155,9 +125,7 @@ class FaultyStore:
                 await asyncio.sleep(answer.pause)
         if answer.cut is not None or answer.reset or answer.hang_up:
             if answer.reset:
-                # Linger on, for no time: closing now sends a reset. Without it the client would see an orderly end.
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                end_in_a_reset(writer)
             else:
                 writer.close()
                 await writer.wait_closed()

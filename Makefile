@@ -8,8 +8,9 @@ SOURCES := layers/core/safelight functions local tests migrations $(wildcard ben
 UV = $(or $(shell command -v uv),.venv-tools/uv/bin/uv)
 BENCHES := signing views pages load pictures culling archives archive_memory build coldstart login
 # Test processes at a time, each with servers of its own; one file stays in one process. PARALLEL=0 for a debugger.
+# In the order of the files: by the number of their tests, the longest of all, one test of a minute, would begin last.
 PARALLEL ?= 2
-PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile
+PYTEST := $(PYTHON) -m pytest -n $(PARALLEL) --dist loadfile --no-loadscope-reorder
 export SAM_CLI_TELEMETRY := 0
 # Tests start hundreds of interpreters: without bytecode on the disk each compiles what it imports, for seconds.
 unexport PYTHONDONTWRITEBYTECODE

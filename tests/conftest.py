@@ -36,7 +36,7 @@ def _vendors_data_read_once() -> Iterator[None]:
 
     def create_loader(*arguments: Any) -> loaders.Loader:
         made = loaders.create_loader(*arguments)
-        made._cache = read
+        made._cache = read  # type: ignore[attr-defined]  # the stubs leave it out
         return made
 
     with pytest.MonkeyPatch.context() as patch:

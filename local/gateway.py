@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from local.events import Answer, Malformed, to_answer, to_event
 from local.runtime import Handler, load
 from local.template import GatewayResponse, Route, Template
+from safelight.telemetry import outline
 
 log = logging.getLogger("local.gateway")
 
@@ -88,8 +89,9 @@ class Gateway:
         except Malformed as error:
             log.error("%s: %s", route.function, error)  # noqa: TRY400 - the trace would show only this module
             return _own(self._failed)
-        except Exception:
-            log.exception("%s failed", route.function)
+        except Exception as error:  # noqa: BLE001 - whatever a function raises is a 502, and is told
+            # As in the functions' own lines: what an error says may be a password, where it happened is none.
+            log.error("%s failed: %s", route.function, outline(error))  # noqa: TRY400 - the trace ends with what it says
             return _own(self._failed)
         if len(result.get("body") or "") > MAX_ANSWER:
             log.error("%s: an answer of %d bytes is over Lambda's limit", route.function, len(answer.body))

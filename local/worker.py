@@ -25,6 +25,7 @@ from pg8000.native import Connection
 from local.events import schedule_event, wake_up_event
 from local.runtime import Handler
 from local.template import Template
+from safelight import telemetry
 from safelight.jobs.due import DUE
 
 log = logging.getLogger("local.worker")
@@ -104,7 +105,7 @@ class Worker:
         self._function_of.pop(name, None)
         error = future.exception()
         if error is not None:
-            log.error("%s failed", name, exc_info=error)
+            log.error("%s failed: %s", name, telemetry.outline(error))
         self._not_before = {job: at for job, at in self._not_before.items() if at > time.monotonic()}
         self._not_before[name] = time.monotonic() + OFFER_AGAIN_SECONDS
 
@@ -115,7 +116,7 @@ class Worker:
                 self._connection = connect(self.database_url)
             rows = self._connection.run(OFFERED, kinds=list(self._kinds), most=most)
         except (InterfaceError, DatabaseError, OSError) as error:
-            log.warning("the jobs table cannot be read, trying again: %s", error)
+            log.warning("the jobs table cannot be read, trying again: %s", telemetry.kind(error))
             self._disconnect()
             self.stopping.wait(1)
             return []

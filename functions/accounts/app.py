@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import Body, Depends, Request, Response
+from fastapi import Body, Depends, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from safelight.accounts import api_keys, service, sessions
@@ -27,8 +27,8 @@ from safelight.erasures import service as erasures
 from safelight.erasures.schemas import ErasureOut
 from safelight.models import User
 from safelight.pages import Page
-from safelight.web import cookies
 from safelight.web.app import create_app, lambda_handler
+from safelight.web.cookies import RefreshCookie
 from safelight.web.deps import (
     PAGE,
     Admin,
@@ -41,6 +41,7 @@ from safelight.web.deps import (
     Limit,
     Now,
 )
+from safelight.web.reports import locate_report
 
 app = create_app("accounts")
 # A browser brings its refresh token in a cookie and may send no body at all.
@@ -56,40 +57,30 @@ def register(body: RegisterRequest, session: DbSession, config: Config, client: 
 
 @app.post("/auth/login")
 def login(
-    body: LoginRequest,
-    request: Request,
-    response: Response,
-    session: DbSession,
-    config: Config,
-    client: CallingClient,
-    now: Now,
+    body: LoginRequest, cookie: RefreshCookie, session: DbSession, config: Config, client: CallingClient, now: Now
 ) -> TokenPair:
     """Sign in with an e-mail or a username."""
-    pair = sessions.sign_in(session, body.name, body.password, client, config.jwt_secret.get_secret_value(), now)
-    cookies.set_refresh(request, response, config, pair.refresh_token)
-    return pair
+    secret = config.jwt_secret.get_secret_value()
+    return cookie.keep(sessions.sign_in(session, body.name, body.password, client, secret, now))
 
 
 @app.post("/auth/token")
 def token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    request: Request,
-    response: Response,
+    cookie: RefreshCookie,
     session: DbSession,
     config: Config,
     client: CallingClient,
     now: Now,
 ) -> TokenPair:
     """Sign in with an OAuth2 password form, as the API documentation's Authorize button does."""
-    pair = sessions.sign_in(session, form.username, form.password, client, config.jwt_secret.get_secret_value(), now)
-    cookies.set_refresh(request, response, config, pair.refresh_token)
-    return pair
+    secret = config.jwt_secret.get_secret_value()
+    return cookie.keep(sessions.sign_in(session, form.username, form.password, client, secret, now))
 
 
 @app.post("/auth/refresh")
 def refresh(
-    request: Request,
-    response: Response,
+    cookie: RefreshCookie,
     session: DbSession,
     config: Config,
     client: CallingClient,
@@ -97,24 +88,17 @@ def refresh(
     body: Annotated[RefreshRequest, Body()] = NO_BODY,
 ) -> TokenPair:
     """Replace a refresh token (from the body or the cookie) by its successor."""
-    given = cookies.given_refresh(request, config, body)
-    pair = sessions.refresh(session, given, client, config.jwt_secret.get_secret_value(), now)
-    cookies.set_refresh(request, response, config, pair.refresh_token)
-    return pair
+    secret = config.jwt_secret.get_secret_value()
+    return cookie.keep(sessions.refresh(session, cookie.given(body), client, secret, now))
 
 
 @app.post("/auth/logout", status_code=204)
 def logout(
-    request: Request,
-    response: Response,
-    session: DbSession,
-    config: Config,
-    now: Now,
-    body: Annotated[RefreshRequest, Body()] = NO_BODY,
+    cookie: RefreshCookie, session: DbSession, now: Now, body: Annotated[RefreshRequest, Body()] = NO_BODY
 ) -> None:
     """End the session that the refresh token belongs to."""
-    sessions.end(session, cookies.given_refresh(request, config, body), now)
-    cookies.clear_refresh(response, config)
+    sessions.end(session, cookie.given(body), now)
+    cookie.clear()
 
 
 @app.get("/auth/me", response_model=MeOut)
@@ -131,10 +115,10 @@ def update_me(patch: UserPatch, user: CurrentUser, session: DbSession, config: C
 
 
 @app.delete("/auth/me", status_code=204)
-def delete_me(response: Response, user: CurrentUser, session: DbSession, config: Config, now: Now) -> None:
+def delete_me(response: Response, cookie: RefreshCookie, user: CurrentUser, session: DbSession, now: Now) -> None:
     """Close the account and erase everything in it; `Location` is the report of it."""
-    response.headers["Location"] = f"{config.base_path}/erasures/{service.delete(session, user, now)}"
-    cookies.clear_refresh(response, config)
+    locate_report(response, service.delete(session, user, now))
+    cookie.clear()
 
 
 @app.post("/auth/password", status_code=204)

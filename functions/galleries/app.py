@@ -14,6 +14,7 @@ from safelight.shares import service as shares
 from safelight.shares.schemas import ExportFormat, SelectionOut, ShareCreate, ShareOut, SharePatch, ShareStats
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.deps import PAGE, Config, CurrentUser, Cursor, DbSession, Limit, Now, OwnGallery, OwnShare
+from safelight.web.reports import locate_report
 
 app = create_app("galleries")
 EXPORTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}, "text/csv": {}}}}
@@ -52,9 +53,9 @@ def update_gallery(patch: GalleryPatch, gallery: OwnGallery, session: DbSession)
 
 
 @app.delete("/galleries/{gallery_id}", status_code=204)
-def delete_gallery(gallery: OwnGallery, response: Response, session: DbSession, config: Config, now: Now) -> None:
+def delete_gallery(gallery: OwnGallery, response: Response, session: DbSession, now: Now) -> None:
     """Delete a gallery with its photos and links; `Location` is the report of it."""
-    response.headers["Location"] = f"{config.base_path}/erasures/{service.delete(session, gallery, now)}"
+    locate_report(response, service.delete(session, gallery, now))
 
 
 @app.post("/galleries/{gallery_id}/share-links", status_code=201)

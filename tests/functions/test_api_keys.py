@@ -118,6 +118,25 @@ def test_an_administrator_keeps_somebody_out_and_lets_her_in_again() -> None:
         problem(boss.call("PATCH", f"/admin/users/{anna_id}", json=unknown), 422, "invalid")
 
 
+def test_an_account_that_is_let_in_again_has_its_links_locked_again() -> None:
+    boss, anna, other = Photographer.registered(), Photographer.registered(), Photographer.registered()
+    promote(boss)
+    visitors = {}
+    for who in (anna, other):
+        share = who.share(who.gallery()["id"], password="cake and wine")["share_id"]
+        visitors[share] = client()
+        answer = visitors[share].post(f"/s/{share}/unlock", json={"password": "cake and wine"})
+        assert answer.status_code == 204
+        visitors[share].headers["Cookie"] = answer.headers["set-cookie"].partition(";")[0]
+        assert visitors[share].get(f"/s/{share}").status_code == 200
+    [(anna_id,)] = sql("SELECT id FROM users WHERE email = :email", email=anna.email)
+    looks = []
+    for active in (False, True):
+        assert boss.call("PATCH", f"/admin/users/{anna_id}", json={"is_active": active}).status_code == 200
+        looks.append([visitor.get(f"/s/{share}").status_code for share, visitor in visitors.items()])
+    assert looks == [[404, 200], [401, 200]]
+
+
 def test_nobody_makes_herself_an_administrator() -> None:
     anna = Photographer.registered()
     for method, path, body in (

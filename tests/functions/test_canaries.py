@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from pg8000.exceptions import InterfaceError
 from pydantic import ValidationError
 
+from local import worker as module_of_worker
+from local.gateway import Gateway
+from local.runtime import Handler
+from local.template import Template
+from local.worker import Worker
 from safelight.accounts import api_keys, service, sessions
 from safelight.config import Settings
 from safelight.errors import Unavailable
@@ -341,3 +349,54 @@ def test_an_error_is_told_by_its_kind_its_codes_and_its_places() -> None:
             {"DATABASE_URL": CANARY, "JWT_SECRET": CANARY, "BUCKET": "b", "DATABASE_POOL": CANARY}
         )
     assert CANARY not in outline(invalid.value)
+
+
+def test_neither_gateway_nor_worker_of_one_machine_quotes_an_error(
+    world: Planted, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in for the platform sees errors that no function caught; the worker's own come from the driver."""
+    site = Template(product.ROOT / "tests" / "local" / "site" / "template.yaml")
+    told = " ".join(world.secrets.values())
+
+    def crash(*_: object, **__: object) -> None:
+        try:
+            raise ValueError(told)
+        except ValueError as error:
+            raise RuntimeError(told) from error
+
+    gateway = Gateway(site, concurrency=1)
+    worker = Worker(site, f"postgresql://user:{CANARY}@127.0.0.1:9/none", "none")
+    monkeypatch.setattr(Handler, "call", crash)
+    monkeypatch.setattr(module_of_worker, "connect", crash_as_database(told))
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(gateway)
+        async with httpx.AsyncClient(transport=transport, base_url="http://site.example") as asking:
+            return (await asking.put(f"/echo/{CANARY}", content=told.encode())).status_code
+
+    try:
+        assert asyncio.run(ask()) == 502
+        failed: Future[Any] = Future()
+        failed.set_exception(RuntimeError(told))
+        worker._collect("tick", failed)
+        worker.stopping.set()  # so that it does not wait before it would look again
+        assert worker._due(1) == []
+    finally:
+        gateway.close()
+        for handler in worker._handlers.values():
+            handler.close()
+    written.check(world)
+    text = written.stream.getvalue()
+    assert "local.gateway" in text
+    assert "builtins.ValueError" in text
+    assert "tick failed: builtins.RuntimeError" in text
+    assert "cannot be read, trying again: pg8000.exceptions.InterfaceError" in text
+
+
+def crash_as_database(told: str) -> Callable[[str], None]:
+    """What fails as the driver does, which quotes the address."""
+
+    def connect(_url: str) -> None:
+        raise InterfaceError(told)
+
+    return connect

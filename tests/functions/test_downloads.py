@@ -181,10 +181,55 @@ def test_previews_and_crawlers_look_and_count_nothing(shared: Shared, name: str)
     assert shared.counters(share) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("name", ["curl/8.5.0", "Wget/1.21", "aria2/1.36.0", "Mozilla/5.0 (X11; Linux) Firefox/140.0"])
+PEOPLE = [
+    "curl/8.5.0",
+    "Wget/1.21",
+    "aria2/1.36.0",
+    "fetch libfetch/2.0",
+    "python-httpx/0.28",
+    "Mozilla/5.0 (X11; Linux) Firefox/140.0",
+    "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 10; CUBOT_X20_PRO) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; U; Android 9; Cubot Max 2) Version/4.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) AppleWebKit/605.1 Version/26.0 Safari/605.1 Technology Preview",
+]
+
+
+@pytest.mark.parametrize("name", PEOPLE)
 def test_programs_of_people_are_people(name: str) -> None:
     assert not downloads.automatic(name)
-    assert not downloads.automatic(None)
+    assert not downloads.automatic(name, ["", "fetch", "navigate"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SomethingNewBot/0.1", "new-bot (+https://example.com)", "Synapse (bot; +https://example.com)", "MyCrawler 2",
+        "Screaming Frog SEO Spider/20", "archive.org_bot", "FeedFetcher-Google", "Yahoo! Slurp", "LinkPreview/1.0",
+        "Link Preview Service", "Scrapy/2.11", "UptimeRobot/2.0", "", "  ", None,
+    ],
+)  # fmt: skip
+def test_whoever_says_that_nobody_looks_is_believed(name: str | None) -> None:
+    assert downloads.automatic(name)
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [
+        {"Sec-Purpose": "prefetch"}, {"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"},
+        {"X-Moz": "Prefetch"}, {"X-Purpose": "preview"}, {"User-Agent": ""},
+    ],
+)  # fmt: skip
+def test_what_is_loaded_ahead_or_by_nobody_counts_nothing_and_keeps_nothing(
+    shared: Shared, ahead: dict[str, str]
+) -> None:
+    share = shared.link(max_downloads=1)
+    assert client().get(f"/s/{share}", headers=ahead).status_code == 200
+    problem(client().get(f"/s/{share}/download/{shared.photos[0]}", headers=ahead), 403, "not_for_previews")
+    problem(client().get(f"/s/{share}/download/all", headers=ahead), 403, "not_for_previews")
+    assert shared.counters(share) == (0, 0, 0)
+    assert client().get(f"/s/{share}").status_code == 200
+    assert shared.counters(share)[0] == 1
 
 
 def test_the_sweep_forgets_who_downloaded(shared: Shared) -> None:

@@ -74,6 +74,21 @@ def test_what_a_slow_transaction_commits_late_is_not_missed() -> None:
     assert [one["title"] for one in early["items"] + late["items"]] == ["slow", "fast"]
 
 
+def test_events_go_with_the_photo_or_the_gallery_that_they_name() -> None:
+    anna = Photographer.registered()
+    gallery, other = anna.gallery()["id"], anna.gallery()["id"]
+    gone, kept = anna.upload(gallery, title="gone"), anna.upload(gallery, title="kept")
+    anna.upload(other, title="of another")
+    run_jobs()
+    assert anna.call("DELETE", f"/photos/{gone}").status_code == 204
+    for left in ({"kept", "of another"}, {"of another"}):
+        sweep(storage(), Queue())
+        assert {title for (title,) in sql("SELECT title FROM events")} == left
+        assert {one["title"] for one in anna.call("GET", "/events").json()["items"]} == left
+        assert anna.call("DELETE", f"/galleries/{gallery}").status_code in (204, 404)
+    assert kept not in str(sql("SELECT * FROM events"))
+
+
 def test_pages_hold_every_event_once() -> None:
     anna = Photographer.registered()
     gallery = anna.gallery()["id"]

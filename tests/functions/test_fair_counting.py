@@ -221,6 +221,32 @@ def test_parts_of_a_photo_are_one_download_and_its_resume_is_never_refused(share
     assert singles(shared, share) == 1
 
 
+def test_parts_of_a_photo_never_lead_to_the_whole_and_are_counted_to_the_byte(shared: Shared) -> None:
+    """An address of the bucket gives the whole file however little was asked for."""
+    share = shared.link(max_downloads=1)
+    path, size = f"/s/{share}/download/{shared.photos[1]}", len(shared.originals[1])
+    for part in ("bytes=5-9", f"bytes={size // 2}-", "bytes=-100", f"bytes=0-{size - 2}"):
+        answer = visitor("splitter").get(path, headers={"Range": part})
+        assert (answer.status_code, answer.headers["location"]) == (307, f"/s/{share}/photos/{shared.photos[1]}/file")
+    assert singles(shared, share) == 0
+    whole = [visitor("splitter").get(path, headers={"Range": "bytes=0-"}) for _ in range(11)]
+    assert [answer.status_code for answer in whole] == [307] * 10 + [403]
+    assert all("X-Amz-Signature" in answer.headers["location"] for answer in whole[:10])
+    assert singles(shared, share) == 1
+
+
+def test_a_photo_that_began_in_the_bucket_is_carried_on_by_its_validator(shared: Shared) -> None:
+    share = shared.link(max_downloads=1)
+    path, original = f"/s/{share}/download/{shared.photos[1]}", shared.originals[1]
+    begun = visitor("browser").get(path, follow_redirects=True)
+    assert begun.content == original
+    headers = {"Range": "bytes=1000-", "If-Range": begun.headers["etag"]}
+    rest = visitor("browser").get(path, headers=headers, follow_redirects=True)
+    assert (rest.status_code, rest.content) == (206, original[1000:])
+    assert rest.headers["etag"] == begun.headers["etag"]
+    assert singles(shared, share) == 1
+
+
 def test_programs_resume_and_split_a_photo_as_one_download(shared: Shared, tmp_path: Path) -> None:
     original = shared.originals[1]
     for program in (

@@ -202,6 +202,40 @@ def test_another_site_changes_nothing(shared: Shared) -> None:
     assert own.json()["count"] == 2
 
 
+OWN = [
+    {"Origin": "http://localhost:8000", "Host": "localhost:8000"},
+    {"Origin": "http://gallery.lan", "Host": "Gallery.LAN"},
+    {"Origin": "http://[::1]:8000", "Host": "[::1]:8000"},
+    # Behind what replaces Host; and a form of a page whose policy is to name no referrer.
+    {"Origin": "https://photos.example", "Host": "internal:9000", "Sec-Fetch-Site": "same-origin"},
+    {"Origin": "null", "Host": "internal:9000", "Sec-Fetch-Site": "same-origin"},
+]
+FOREIGN = [
+    {"Origin": "https://localhost:8000", "Host": "localhost:8000"},
+    {"Origin": "http://localhost:9000", "Host": "localhost:8000"},
+    {"Origin": "http://localhost", "Host": "localhost:8000"},
+    {"Origin": "http://evil.localhost:8000", "Host": "localhost:8000"},
+    {"Origin": "http://localhost:8000.evil.example", "Host": "localhost:8000"},
+    {"Origin": "http://evil.example", "Host": "localhost:8000", "X-Forwarded-Host": "evil.example"},
+    {"Origin": "http://evil.example", "Host": "localhost:8000", "Forwarded": "host=evil.example"},
+    {"Origin": "http://photos.example", "Host": "localhost:8000", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://photos.example", "Host": "localhost:8000", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "null", "Host": "localhost:8000", "Sec-Fetch-Site": "none"},
+    {"Origin": "null", "Host": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", OWN, ids=str)
+def test_a_page_under_another_name_of_this_host_is_no_other_site(shared: Shared, headers: dict[str, str]) -> None:
+    answer = client().put(f"/s/{shared.link()}/favourites/{shared.photos[0]}", headers=headers)
+    assert answer.json()["count"] == 1
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_no_header_that_a_page_can_choose_makes_it_ours(shared: Shared, headers: dict[str, str]) -> None:
+    problem(client().put(f"/s/{shared.link()}/favourites/{shared.photos[0]}", headers=headers), 403, "forbidden")
+
+
 def test_a_limit_says_when_it_is_reached_and_a_place_can_be_freed(shared: Shared) -> None:
     share = shared.link(max_favourites=2)
     visitor = client()

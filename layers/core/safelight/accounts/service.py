@@ -141,26 +141,21 @@ def administer(session: Session, admin: User, user_id: uuid.UUID, patch: AdminUs
     return user
 
 
-def make_admin(session: Session, email: str, now: dt.datetime) -> str:
+def first_admin(email: str) -> str:
     """An administrator of this address, made or promoted, with a new generated password, which is returned.
 
-    Raises ValueError when this is no address.
+    In a transaction of its own, for those who operate the service. Raises ValueError when this is no address.
     """
     address = normal_email(email.strip())
     password = f"Aa1-{secrets.token_urlsafe(18)}"
-    user = queries.user_by_name(session, address)
-    if user is None:
-        user = User(email=address, password_hash="")
-        session.add(user)
-    user.password_hash, user.is_admin, user.is_active = hash_password(password), True, True
-    session.flush()
-    # Whoever had registered the address before, in hope of this moment, keeps neither a session nor a key.
-    queries.revoke_all(session, now, user_id=user.id)
-    queries.revoke_keys(session, now, user_id=user.id)
-    return password
-
-
-def first_admin(email: str) -> str:
-    """`make_admin` in a transaction of its own, for those who operate the service. Raises ValueError."""
     with transaction() as session:
-        return make_admin(session, email, clock.now())
+        user = queries.user_by_name(session, address)
+        if user is None:
+            user = User(email=address, password_hash="")
+            session.add(user)
+        user.password_hash, user.is_admin, user.is_active = hash_password(password), True, True
+        session.flush()
+        # Whoever had registered the address before, in hope of this moment, keeps neither a session nor a key.
+        queries.revoke_all(session, clock.now(), user_id=user.id)
+        queries.revoke_keys(session, clock.now(), user_id=user.id)
+    return password

@@ -30,6 +30,7 @@ while it lives.
 import hashlib
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pg8000.native import Connection
@@ -43,8 +44,14 @@ COPIES = 10
 
 # Who follows a link without a person wanting it: previews of messengers and mail, crawlers. A visitor's own download
 # manager (curl, wget, aria2) is none of them.
+#
+# First what such programs call themselves in general, then names that say nothing of it. Words are bounded by what else
+# they occur in: Cubot makes telephones, `fetch` is FreeBSD's curl.
 _AUTOMATIC = re.compile(
-    r"facebookexternalhit|facebot|meta-external|whatsapp|slackbot|slack-imgproxy|twitterbot|telegrambot|discordbot"
+    r"(?<!cu)bots?(?![a-z])|crawl|spider|scrap(?:er|y|ing)|unfurl|slurp|fetch(?:er|or|bot)"
+    r"|(?:link|url|uri|site)[ -]?check"
+    r"|(?:link|uri|url|page|site|web|message|bing|microsoft)[ _-]?preview|preview(?:er|bot|service)|ia_archiver"
+    r"|facebookexternalhit|facebot|meta-external|whatsapp|slackbot|slack-imgproxy|twitterbot|telegrambot|discordbot"
     r"|linkedinbot|pinterest|skypeuripreview|microsoftpreview|bitlybot|redditbot|embedly|iframely|mastodon|viber"
     r"|applebot|googlebot|google-inspectiontool|googleother|bingbot|bingpreview|yandexbot|baiduspider|duckduckbot"
     r"|petalbot|ahrefsbot|semrushbot|mj12bot|gptbot|ccbot|claudebot|bytespider|amazonbot",
@@ -54,12 +61,22 @@ _AUTOMATIC = re.compile(
 
 class NotForPreviews(Forbidden):
     code = "not_for_previews"
-    title = "Downloads are for people, not for link previews"
+    title = "Downloads are for people, not for link previews, crawlers and programs that do not say what they are"
 
 
-def automatic(user_agent: str | None) -> bool:
-    """Whether this program says that it is a link preview or a crawler."""
-    return user_agent is not None and _AUTOMATIC.search(user_agent) is not None
+def automatic(user_agent: str | None, purposes: Iterable[str] = ()) -> bool:
+    """Whether no person is known to want this: a link preview, a crawler, a program that does not say what it is, or a
+    browser that loads ahead.
+
+    `purposes` are the values of `Sec-Purpose` (Fetch Standard) and its forerunners `Purpose` and `X-Purpose`, `X-Moz`.
+    """
+    if not (user_agent or "").strip() or _AUTOMATIC.search(user_agent or "") is not None:
+        return True
+    return any(word in ("prefetch", "preview", "prerender") for value in purposes for word in _words(value))
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip().lower() for word in re.split(r"[;,]", value)]
 
 
 @dataclass(frozen=True, slots=True)

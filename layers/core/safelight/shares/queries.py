@@ -9,7 +9,16 @@ from sqlalchemy import Date as SqlDate
 from sqlalchemy import Row, Select, cast, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from safelight.models import ArchiveDownload, Gallery, Photo, Selection, SelectionPhoto, ShareEvent, ShareLink, VisitorSalt
+from safelight.models import (
+    ArchiveDownload,
+    Gallery,
+    Photo,
+    Selection,
+    SelectionPhoto,
+    ShareEvent,
+    ShareLink,
+    VisitorSalt,
+)
 
 type Counted = Row[ShareLink, int, int, int]
 

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from pg8000.native import Connection
 
-from safelight.archives.ranges import is_probe, parse_range
+from safelight.archives.ranges import parse_range
 from safelight.archives.single import photo_file
 from safelight.config import settings
 from safelight.shares import downloads, visits
@@ -19,19 +19,18 @@ def download_response(
 ) -> Response:
     """The way to a photo's file, for the part that the request asks for.
 
-    A file that is cut on the way, or only looked at with a probe, is answered and counted by `web.single`. Raises
-    PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadLimitReached.
+    The bucket's address gives the whole file, so it is only for who asks for the whole. A part, a probe, and a file
+    that is cut on the way are answered and counted by `web.single`, to the byte. Raises PasswordRequired, DownloadsOff,
+    NotForPreviews, NotFound, DownloadLimitReached.
     """
     share = visit.admit_download("web")
     file = photo_file(connection, share, photo_id)
-    # The bucket compares If-Range with its own validator of the object.
-    part = parse_range(
-        request.headers.get("range"), request.headers.get("if-range"), size=file.size, etag=file.entry.etag or ""
-    )
-    if file.shown.cut or is_probe(part):
+    part = parse_range(request.headers.get("range"), request.headers.get("if-range"), size=file.size, etag=file.etag)
+    partial = part.status == 206 and part.stop - part.start < file.size
+    if file.shown.cut or partial:
         return RedirectResponse(f"{settings().base_path}/s/{share.id}/photos/{photo_id}/file", 307)
     if part.status == 416:
         return Response(None, 416, {"Content-Range": f"bytes */{file.size}", "Accept-Ranges": "bytes"})
     item = downloads.Item(share, visit.visitor, visit.yesterday, file.digest, file.size, photo_id)
-    downloads.begin(connection, item, part.stop - part.start, ranged=part.status == 206, unseen=False)
+    downloads.begin(connection, item, file.size, ranged=part.status == 206, unseen=False)
     return RedirectResponse(visits.download_url(signer, file.shown), 307)

@@ -17,5 +17,18 @@ def refuse_other_sites(request: Request, config: Settings) -> None:
 
 
 def is_other_site(request: Request, config: Settings) -> bool:
-    """Whether a browser says so."""
-    return any(origin != config.origin for origin in request.headers.getlist("origin"))
+    """Whether a browser says so.
+
+    Ours is what lies where `base_url` says, and what lies on the very host that is asked, under whichever of its names:
+    cookies belong to the host that set them, and no page can make a browser name another host than the one it calls
+    (Fetch Standard, "forbidden request-header"). Whoever could send any header has no cookie of a person's.
+    """
+    origins = request.headers.getlist("origin")
+    if all(origin == config.origin for origin in origins):
+        return False
+    # A browser compares with the address that it called, which a proxy in between may have replaced in Host.
+    if request.headers.getlist("sec-fetch-site") == ["same-origin"]:
+        return False
+    # Not by another scheme: who can write into plain HTTP would speak for the same host over HTTPS.
+    scheme, hosts = config.origin.partition("://")[0], request.headers.getlist("host")
+    return len(hosts) != 1 or any(origin != f"{scheme}://{hosts[0].lower()}" for origin in origins)

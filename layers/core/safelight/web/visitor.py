@@ -31,6 +31,7 @@ PublicSigner = Annotated[Signer, Depends(storage.signer)]
 
 Address = Annotated[str | None, Depends(address)]
 
+_PURPOSES = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 COMPRESS_FROM = 1024
 
 
@@ -77,7 +78,12 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     visitor = Visitor(address(request), request.headers.get("user-agent"))
     grant = request.cookies.get(grant_cookie(share))
     today, yesterday = (visitor.digest(secret, salt) for salt in salts(connection, now))
-    return Visit(share, today, yesterday, grant, secret, now, downloads.automatic(visitor.user_agent))
+    return Visit(share, today, yesterday, grant, secret, now, _automatic(request))
+
+
+def _automatic(request: Request) -> bool:
+    purposes = [value for name in _PURPOSES for value in request.headers.getlist(name)]
+    return downloads.automatic(request.headers.get("user-agent"), purposes)
 
 
 LiveVisit = Annotated[Visit, Depends(get_visit)]

@@ -12,10 +12,13 @@ from PIL import Image
 from functions.analyse_photo.app import handler as measured
 from functions.find_faces.app import handler as searched
 from safelight.analyses import processing
+from safelight.analyses.service import search_again
 from safelight.config import MAX_PHOTO_BYTES
+from safelight.db.engine import transaction
 from safelight.pictures import child
-from safelight.pictures.errors import PicturesUnavailable
+from safelight.pictures.errors import PicturesUnavailable, UnreadablePicture
 from safelight.pictures.types import Rendered
+from safelight.queue import Queue
 from safelight.storage import storage
 from safelight.sweep import NEVER_ARRIVED
 from safelight.sweep import run as sweep
@@ -356,6 +359,75 @@ def test_a_machine_that_cannot_is_asked_again_later(monkeypatch: pytest.MonkeyPa
     assert asked(anna, photo_id=photo_id)["status"] == "processing"
     run_jobs()
     assert shown(anna, analysis_id)["status"] == "ready"
+
+
+def failed_search(anna: Photographer, monkeypatch: pytest.MonkeyPatch, photo_id: str, *, renewed: bool) -> str:
+    """An analysis whose search for faces failed, the first or a later one; its figures are there."""
+    analysis_id = str(asked(anna, photo_id=photo_id)["id"])
+    if renewed:
+        run_jobs()
+        with transaction() as session:
+            search_again(session, Queue(), uuid.UUID(photo_id))
+
+    def unsearchable(_: bytes) -> list[dict[str, float]]:
+        raise UnreadablePicture("Cannot be searched.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safelight.pictures.faces.find", unsearchable)
+        assert run_jobs() == 1
+    failed = shown(anna, analysis_id)
+    assert (failed["status"], failed["error"]) == ("failed", "Cannot be searched.")
+    assert (failed["result"]["faces"] is not None) is renewed
+    return analysis_id
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_failed_search_is_tried_again_when_asked_again(monkeypatch: pytest.MonkeyPatch, renewed: bool) -> None:
+    anna = Photographer.registered()
+    photo_id = ready_photo(anna, PORTRAIT)
+    analysis_id = failed_search(anna, monkeypatch, photo_id, renewed=renewed)
+    answers = in_parallel(8, lambda _: asked(anna, photo_id=photo_id), threads=8)
+    assert {(one["id"], one["status"], one["error"]) for one in answers} == {(analysis_id, "processing", None)}
+    assert run_jobs() == 1
+    done = shown(anna, analysis_id)
+    assert (done["status"], len(done["result"]["faces"])) == ("ready", 1)
+    assert asked(anna, photo_id=photo_id)["status"] == "ready"
+    assert run_jobs() == 0
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_without_faces_a_failed_search_takes_nothing_away(monkeypatch: pytest.MonkeyPatch, renewed: bool) -> None:
+    anna = Photographer.registered()
+    photo_id = ready_photo(anna, PORTRAIT)
+    analysis_id = failed_search(anna, monkeypatch, photo_id, renewed=renewed)
+    for _ in range(2):
+        again = asked(anna, photo_id=photo_id, faces=False)
+        assert (again["id"], again["status"], again["error"]) == (analysis_id, "ready", None)
+        assert again["completed_at"]
+    assert run_jobs() == 0
+    assert asked(anna, photo_id=photo_id)["status"] == ("ready" if renewed else "processing")
+    assert run_jobs() == (0 if renewed else 1)
+    assert len(shown(anna, analysis_id)["result"]["faces"]) == 1
+
+
+def test_asking_while_the_worker_searches_starts_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    photo_id = ready_photo(anna, PORTRAIT)
+    analysis_id = failed_search(anna, monkeypatch, photo_id, renewed=False)
+    asked(anna, photo_id=photo_id)
+    seen: list[str] = []
+
+    def find_while_asked(_: bytes) -> list[dict[str, float]]:
+        seen.extend(asked(anna, photo_id=photo_id, faces=faces)["status"] for faces in (True, False))
+        return []
+
+    monkeypatch.setattr("safelight.pictures.faces.find", find_while_asked)
+    assert run_jobs() == 1
+    assert seen == ["processing", "processing"]
+    done = shown(anna, analysis_id)
+    assert (done["status"], done["result"]["faces"]) == ("ready", [])
+    live = "SELECT count(*) FROM jobs WHERE subject_id = :id AND status IN ('queued', 'running')"
+    assert sql(live, id=analysis_id) == [(0,)]
 
 
 def test_the_sweep_finds_lost_uploads_restarts_stuck_ones_and_lets_others_expire() -> None:

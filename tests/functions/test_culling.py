@@ -97,6 +97,22 @@ def test_a_photo_without_figures_is_listed_and_in_no_group(
     assert culled(anna, gallery)["items"][0]["best"] == shots["sharp"]
 
 
+def test_figures_by_older_formulas_are_not_compared_and_can_be_asked_for(
+    anna: Photographer, gallery: str, shots: dict[str, str]
+) -> None:
+    sql(
+        'UPDATE analyses SET result = result || \'{"version": 1, "dhash": "0123456789abcdef"}\' WHERE photo_id = :id',
+        id=shots["sharp"],
+    )
+    found = culled(anna, gallery)
+    assert (found["not_analysed"], found["items"][0]["best"]) == ([shots["sharp"]], shots["soft"])
+    asked = anna.call("POST", "/analyses", json={"photo_id": shots["sharp"], "faces": False}).json()
+    assert (asked["status"], asked["result"]["version"]) == ("processing", 1)
+    assert run_jobs() == 1
+    found = culled(anna, gallery)
+    assert (found["not_analysed"], found["items"][0]["best"]) == ([], shots["sharp"])
+
+
 def test_faces_decide_when_every_frame_has_them(anna: Photographer, gallery: str, shots: dict[str, str]) -> None:
     """The sharpest frame by its details, with the face in its only soft corner, is not the best any more."""
     figures = {"columns": 2, "rows": 1}
@@ -144,8 +160,9 @@ def test_a_large_gallery_takes_as_many_queries_as_a_small_one(
 
     before = count()
     sql(
-        "INSERT INTO photos (id, gallery_id, filename, content_type, file_size, s3_key, position, status)"
-        " SELECT gen_random_uuid(), :gallery, 'x', 'image/jpeg', 1, 'x', n, 'ready' FROM generate_series(1, 3000) n",
+        "INSERT INTO photos (id, gallery_id, filename, content_type, file_size, s3_key, position, status, width,"
+        " height) SELECT gen_random_uuid(), :gallery, 'x', 'image/jpeg', 1, 'x', n, 'ready', 900, 600"
+        " FROM generate_series(1, 3000) n",
         gallery=gallery,
     )
     sql(

@@ -20,7 +20,7 @@ from safelight.reprocessing import walk
 from safelight.storage import storage
 from safelight.storage.store import Storage
 from safelight.sweep import run as sweep
-from tests.api import Photographer, jpeg, run_jobs, sqs_event
+from tests.api import Photographer, client, jpeg, run_jobs, sqs_event
 from tests.functions.access import promote
 from tests.functions.support import in_parallel, problem, sql
 
@@ -110,8 +110,12 @@ def test_renditions_are_made_again_and_whoever_looks_sees_the_old_ones_meanwhile
 
 
 def test_what_did_not_change_is_not_written_again(
-    boss: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """So an archive of web sizes that is being downloaded goes on, and is the same afterwards."""
+    web = f"/s/{anna.share(gallery)['share_id']}/download/all?size=web"
+    before, archive = made_of(gallery), client().get(web)
+    assert archive.status_code == 200
     written: list[str] = []
     real = Storage.write
 
@@ -124,6 +128,11 @@ def test_what_did_not_change_is_not_written_again(
     run_jobs()
     assert state(boss, begun["id"])["status"] == "completed"
     assert written == []
+    assert made_of(gallery) == before
+    half = len(archive.content) // 2
+    resume = {"Range": f"bytes={half}-", "If-Range": archive.headers["etag"]}
+    rest = client().get(web, headers=resume)
+    assert (rest.status_code, archive.content[:half] + rest.content) == (206, archive.content)
 
 
 def test_figures_are_made_again_and_faces_where_they_were_asked_for(
@@ -220,6 +229,51 @@ def test_a_walk_goes_in_slices(boss: Photographer, gallery: str, monkeypatch: py
         seen.append(state(boss, begun["id"])["done"])
     assert seen == [1, 2, 3, 3]
     assert state(boss, begun["id"])["status"] == "completed"
+
+
+def test_progress_never_exceeds_the_total_whatever_comes_and_goes(
+    boss: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+    seen: list[tuple[int, int]] = []
+
+    def render_while_photos_come(data: bytes, content_type: str) -> Rendered:
+        # At the end of the gallery, ready at once, so in front of the walk.
+        if len(seen) < 2:
+            sql(
+                "INSERT INTO photos (id, gallery_id, filename, content_type, file_size, s3_key, position, status, etag,"
+                " sha256) SELECT gen_random_uuid(), gallery_id, 'more.jpg', content_type, file_size, s3_key,"
+                " position + 1, status, etag, sha256 FROM photos WHERE gallery_id = :id ORDER BY position DESC LIMIT 1",
+                id=gallery,
+            )
+        now = state(boss, begun["id"])
+        seen.append((now["done"], now["total"]))
+        return RENDER(data, content_type)
+
+    monkeypatch.setattr(child, "render", render_while_photos_come)
+    assert run_jobs() == 1
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["total"], done["failed"]) == ("completed", 5, 5, 0)
+    assert [one[0] for one in seen] == [0, 1, 2, 3, 4]
+    assert all(one <= total for one, total in seen)
+    [(progress,)] = sql("SELECT progress FROM jobs WHERE subject_id = :id", id=begun["id"])
+    assert progress == 1
+
+
+def test_the_total_follows_photos_that_go(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+    moments = iter([0.0, 0.0, 99.0] * 10)
+    monkeypatch.setattr(walk, "monotonic", lambda: next(moments))
+    offered(begun["id"])
+    assert anna.call("DELETE", f"/photos/{photos(anna, gallery)[-1]['id']}").status_code == 204
+    seen = []
+    for _ in range(2):
+        offered(begun["id"])
+        now = state(boss, begun["id"])
+        seen.append((now["status"], now["done"], now["total"]))
+    assert seen == [("running", 2, 2), ("completed", 2, 2)]
 
 
 def test_a_killed_worker_loses_the_photo_at_hand_and_no_more(

@@ -6,6 +6,7 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 import pyvips
 from PIL import Image, ImageEnhance, ImageFilter
@@ -48,7 +49,7 @@ def test_every_size_has_figures(size: tuple[int, int], what: str) -> None:
     if what != "scene":
         assert (found["sharpness"], found["contrast"], found["noise"], found["tonal_range"]) == (0, 0, 0, 0)
         assert (found["shadows"], found["highlights"]) == (float(what == "black"), float(what == "white"))
-        assert found["dhash"] == "0" * 16
+        assert found["dhash"] == "0" * 32
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -121,9 +122,62 @@ def test_hashes_stand_what_a_copy_goes_through() -> None:
     def apart(name: str, one: Metrics) -> int:
         return (int(first[name], 16) ^ int(one[name], 16)).bit_count()
 
-    for name in ("dhash", "phash"):
-        assert apart(name, other) <= 6
-        assert apart(name, mirrored) > 16
+    for name, bits in (("dhash", 128), ("phash", 64)):
+        assert apart(name, other) <= bits // 10
+        assert apart(name, mirrored) > bits // 4
+
+
+def test_the_dhash_has_a_bit_for_each_step_to_the_right_and_down() -> None:
+    def ramp(across: int, down: int) -> Image.Image:
+        image = Image.new("L", (72, 72))
+        image.putdata([(across * x + down * y) % 256 for y in range(72) for x in range(72)])
+        return image.convert("RGB")
+
+    assert measured(ramp(3, 0))["dhash"] == "f" * 16 + "0" * 16
+    assert measured(ramp(0, 3))["dhash"] == "0" * 16 + "f" * 16
+    assert measured(ramp(1, 1))["dhash"] == "f" * 32
+
+
+@pytest.mark.parametrize("size", [(800, 533), (61, 97), (13, 7), (3, 3), (1, 9)], ids=str)
+def test_the_figures_are_those_of_their_formulas(size: tuple[int, int]) -> None:
+    """Sharpness, noise and colourfulness counted once more, by numpy and as docs/analyses.md writes them."""
+    image = scene(*size, 5)
+    found = measured(image)
+    shown = np.asarray(image).astype(float)
+    vips = pyvips.Image.new_from_buffer(encode(image, "PNG"), "").colourspace("b-w")
+    gray = np.frombuffer(bytes(vips.write_to_memory()), np.uint8).reshape(size[1], size[0]).astype(float)
+
+    def convolved(mask: list[list[int]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        framed = np.pad(gray, 1, mode="edge")
+        return sum(
+            (mask[y][x] * framed[y : y + size[1], x : x + size[0]] for y in range(3) for x in range(3)),
+            start=np.zeros_like(gray),
+        )
+
+    tiles = found["tiles"]
+    edges = convolved([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+    wide, high = size[0] // tiles["columns"], size[1] // tiles["rows"]
+    left, top = (size[0] - wide * tiles["columns"]) // 2, (size[1] - high * tiles["rows"]) // 2
+    deviations = [
+        edges[top + high * row : top + high * (row + 1), left + wide * column : left + wide * (column + 1)].std()
+        for row in range(tiles["rows"])
+        for column in range(tiles["columns"])
+    ]
+    assert tiles["sharpness"] == pytest.approx(deviations, abs=0.011)
+    inner = convolved([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])[1:-1, 1:-1]
+    noise = np.sqrt(np.pi / 2) / 6 * np.abs(inner).mean() if inner.size else 0.0
+    assert found["noise"] == pytest.approx(noise, abs=0.0011)
+    few = shown[: size[1] // 2 * 2 : 2, : size[0] // 2 * 2 : 2] if min(size) > 1 else shown
+    rg, yb = few[..., 0] - few[..., 1], (few[..., 0] + few[..., 1]) / 2 - few[..., 2]
+    spread = np.hypot(rg.std(ddof=1), yb.std(ddof=1)) if rg.size > 1 else 0.0
+    assert found["colourfulness"] == pytest.approx(spread + 0.3 * np.hypot(rg.mean(), yb.mean()), abs=0.011)
+
+
+def test_a_colours_place_in_the_plane_of_colours_is_found_again() -> None:
+    for colour in ("#1428c8", "#c81e1e", "#808080", "#0a4b32", "#ffffff", "#000000"):
+        pixel = pyvips.Image.black(1, 1, bands=3).linear([1] * 3, [int(colour[at : at + 2], 16) for at in (1, 3, 5)])
+        [_, a, b] = pixel.cast("uchar").copy(interpretation="srgb").colourspace("lab")(0, 0)
+        assert palette.chroma(colour) == pytest.approx((a, b), abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +188,8 @@ def test_hashes_stand_what_a_copy_goes_through() -> None:
         {"contrast": -0.1},
         {"brightness": True},
         {"brightness": "0.5"},
-        {"dhash": "0" * 15},
+        {"dhash": "0" * 31},
+        {"phash": "0" * 32},
         {"dhash": "<script>alert()"},
         {"palette": []},
         {"palette": [{"colour": "red", "share": 1.0}]},
@@ -142,7 +197,7 @@ def test_hashes_stand_what_a_copy_goes_through() -> None:
         {"tiles": {"columns": 10**6, "rows": 10**6, "sharpness": []}},
         {"tiles": {"columns": 1, "rows": 1, "sharpness": [None]}},
         {"more": 1},
-        {"version": 2},
+        {"version": 1},
     ],
 )
 def test_what_a_child_could_not_have_measured_is_refused(change: dict[str, Any]) -> None:

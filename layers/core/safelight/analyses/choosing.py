@@ -1,7 +1,6 @@
 """A gallery's groups with the best frame of each, and why it is the best."""
 
 import datetime as dt
-import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,8 @@ from safelight.analyses.culling import Frame
 from safelight.analyses.looks import Look
 from safelight.analyses.schemas import Culling, CullingFrame, CullingGroup
 from safelight.pages import cut, decode_cursor
+from safelight.pictures.measures import VERSION
+from safelight.validators import strong_etag
 
 SHOWN_UNANALYSED = 200
 # Differences smaller than these are not what decided, to the eye.
@@ -57,8 +58,7 @@ def page(session: Session, gallery_id: uuid.UUID, limit: int, cursor: str | None
 
 def etag(session: Session, gallery_id: uuid.UUID, limit: int, cursor: str | None) -> str:
     """A validator without the work: it changes with every photo and every analysis of the gallery."""
-    version = f"{gallery_id}/{limit}/{cursor}/{queries.shots_version(session, gallery_id)}"
-    return f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
+    return strong_etag(gallery_id, limit, cursor, VERSION, queries.shots_version(session, gallery_id))
 
 
 def _frame(index: int, shot: Shot) -> Frame:

@@ -1,19 +1,23 @@
 """Which photos of a gallery show the same thing: bursts and near-duplicates, found without comparing all with all.
 
-Two photos belong together when they were taken within `BURST_SECONDS` of one another and both their hashes differ in
-no more bits than `BURST` says, or, whenever they were taken, than `ALIKE` says. The thresholds are those of the table
-in docs/analyses.md. Pairs are joined closest first (Kruskal's order), and a group may not creep: everyone in it is
-within `CHAIN` of its first frame, and a burst does not last longer than `SPAN_SECONDS`.
+Two photos belong together when they were taken within `BURST_SECONDS` of one another and their dHashes differ in no
+more than `BURST` bits, or, whenever they were taken, when both their hashes differ in no more bits than `ALIKE` says
+and they look alike otherwise, too (`looks`). The thresholds are those of the table in docs/analyses.md. Pairs are
+joined closest first (Kruskal's order), and a group may not creep: everyone in it is within `CHAIN` bits of its first
+frame, and looks like it unless it is of its burst, and a burst does not last longer than `SPAN_SECONDS`. A picture
+without contrast has a hash that says nothing: it belongs to no group.
 
 Near-duplicates are looked up as in multi-index hashing (Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with
-Multi-Index Hashing", CVPR 2012): of four parts of 16 bits, one must differ in at most one bit when all differ in
-at most seven.
+Multi-Index Hashing", CVPR 2012): of eight parts of 16 bits, one must differ in at most one bit when all differ in
+at most fifteen.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+
+from safelight.analyses.looks import Look, near
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +30,23 @@ class Bits:
 
 BURST_SECONDS = 10.0
 SPAN_SECONDS = 60.0
-BURST, ALIKE, CHAIN = Bits(13, 16), Bits(7, 12), Bits(18, 22)
+BURST, ALIKE, CHAIN = 22, Bits(15, 12), 28
+# Less contrast than four levels of 255 is a wall, a fog or a lens cap: rounding decides its bits.
+FLAT = 0.015
 # With how many others a photo is compared at most, per list it is in: a gallery of equal pictures stays affordable.
 COMPARED = 100
 
-# Every fourth bit, so that a flat sky does not put half of a gallery into one list.
-_PARTS = [sum(1 << bit for bit in range(part, 64, 4)) for part in range(4)]
-_FLIPS = [[0, *(1 << bit for bit in range(part, 64, 4))] for part in range(4)]
+# Every eighth bit, so that a flat sky does not put half of a gallery into one list.
+_PARTS = [sum(1 << bit for bit in range(part, 128, 8)) for part in range(8)]
+_FLIPS = [[0, *(1 << bit for bit in range(part, 128, 8))] for part in range(8)]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A photo as culling sees it; `at` is when it was taken, in seconds, if the camera said so.
 
-    `sharpness` is comparable within a group only; `clipped` is the share of the pixels that are black or blown out.
+    `sharpness` is comparable within a group only; `clipped` is the share of the pixels that are black or blown out;
+    `contrast` as measured.
     """
 
     index: int
@@ -48,11 +55,13 @@ class Frame:
     at: float | None
     sharpness: float
     clipped: float
+    contrast: float
+    look: Look
 
 
 def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Those that belong together, two at least, each group and the groups in the order of `index`."""
-    ordered = sorted(frames, key=lambda frame: frame.index)
+    ordered = sorted((frame for frame in frames if frame.contrast >= FLAT), key=lambda frame: frame.index)
     places = _Places(ordered)
     bursts = dict.fromkeys(_bursts(ordered), True)
     pairs = bursts | {pair: False for pair in _alike(ordered) if pair not in bursts}
@@ -79,12 +88,17 @@ def ranked(group: Sequence[Frame]) -> list[tuple[Frame, float]]:
     return sorted(scored, key=lambda one: (-one[1], one[0].clipped, one[0].index))
 
 
+def alike(one: Frame, other: Frame) -> bool:
+    """Whether two photos are near-duplicates, whenever they were taken."""
+    return (
+        _distance(one, other) <= ALIKE.dhash
+        and (one.phash ^ other.phash).bit_count() <= ALIKE.phash
+        and near(one.look, other.look)
+    )
+
+
 def _distance(one: Frame, other: Frame) -> int:
     return (one.dhash ^ other.dhash).bit_count()
-
-
-def _within(one: Frame, other: Frame, bits: Bits) -> bool:
-    return _distance(one, other) <= bits.dhash and (one.phash ^ other.phash).bit_count() <= bits.phash
 
 
 def _bursts(ordered: Sequence[Frame]) -> Iterator[tuple[int, int]]:
@@ -93,35 +107,44 @@ def _bursts(ordered: Sequence[Frame]) -> Iterator[tuple[int, int]]:
         for later, other in timed[at + 1 : at + 1 + COMPARED]:
             if later - when > BURST_SECONDS:
                 break
-            if _within(ordered[place], ordered[other], BURST):
+            if _distance(ordered[place], ordered[other]) <= BURST:
                 yield min(place, other), max(place, other)
 
 
 def _alike(ordered: Sequence[Frame]) -> Iterator[tuple[int, int]]:
-    # Equal ones first, as a chain: each is then one entry of the lists.
-    first: dict[tuple[int, int], int] = {}
-    last: dict[tuple[int, int], int] = {}
-    for place, frame in enumerate(ordered):
-        both = (frame.dhash, frame.phash)
-        if both in last:
-            yield last[both], place
-        first.setdefault(both, place)
-        last[both] = place
+    firsts = yield from _equal(ordered)
     for mask, flips in zip(_PARTS, _FLIPS, strict=True):
         lists: dict[int, list[int]] = defaultdict(list)
-        for (dhash, _), place in first.items():
-            lists[dhash & mask].append(place)
-        for (dhash, _), place in first.items():
+        for place in firsts:
+            lists[ordered[place].dhash & mask].append(place)
+        for place in firsts:
             left = COMPARED
             for flip in flips:
-                others = lists.get(dhash & mask ^ flip)
+                others = lists.get(ordered[place].dhash & mask ^ flip)
                 if not others or left <= 0:
                     continue
                 after = bisect_right(others, place)
                 for other in others[after : after + left]:
                     left -= 1
-                    if _within(ordered[place], ordered[other], ALIKE):
+                    if alike(ordered[place], ordered[other]):
                         yield place, other
+
+
+def _equal(ordered: Sequence[Frame]) -> Generator[tuple[int, int], None, list[int]]:
+    """Those with equal hashes and looks, each with the next; returns the first of each such chain."""
+    chains: dict[tuple[int, int], list[list[int]]] = defaultdict(list)
+    firsts: list[int] = []
+    for place, frame in enumerate(ordered):
+        equal = chains[frame.dhash, frame.phash]
+        for chain in equal[:COMPARED]:
+            if near(ordered[chain[0]].look, frame.look):
+                yield chain[1], place
+                chain[1] = place
+                break
+        else:
+            equal.append([place, place])
+            firsts.append(place)
+    return firsts
 
 
 class _Places:
@@ -143,7 +166,10 @@ class _Places:
         if first == second:
             return
         begin = self._frames[first]
-        if not all(_within(begin, self._frames[member], CHAIN) for member in self._members[second]):
+        joining = [self._frames[member] for member in self._members[second]]
+        if not all(_distance(begin, member) <= CHAIN for member in joining):
+            return
+        if not burst and not all(near(begin.look, member.look) for member in joining):
             return
         times = [at for span in (self._span[first], self._span[second]) for at in span if at is not None]
         if burst and max(times) - min(times) > SPAN_SECONDS:

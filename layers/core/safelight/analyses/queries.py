@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from safelight.models import Analysis, Gallery, Photo, Rendition
+from safelight.pictures.measures import VERSION
 
 # An analysis goes with its photo, at once.
 _SHOWN: ColumnElement[bool] = or_(
@@ -109,9 +110,10 @@ def forget(session: Session, analysis_id: uuid.UUID) -> None:
 _SHOTS = """
     SELECT coalesce(json_agg(json_build_array(
         p.id, p.filename, p.position, extract(epoch FROM p.taken_at)::float8,
-        CASE WHEN a.result IS NOT NULL THEN
-            CASE WHEN jsonb_array_length(coalesce(a.result->'faces', '[]')) > 0 THEN a.result - 'palette'
-                 ELSE a.result - 'palette' - 'tiles' END
+        coalesce(p.width::float8 / nullif(p.height, 0), 0),
+        CASE WHEN a.result->'version' = to_jsonb(cast(:version AS int)) THEN
+            CASE WHEN jsonb_array_length(coalesce(a.result->'faces', '[]')) > 0 THEN a.result
+                 ELSE a.result - 'tiles' END
         END) ORDER BY p.position, p.id), '[]')::text
     FROM photos p LEFT JOIN analyses a ON a.photo_id = p.id
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL
@@ -124,8 +126,10 @@ _VERSION = """
 
 
 def shots(session: Session, gallery_id: uuid.UUID) -> list[list[Any]]:
-    """[id, filename, position, seconds since 1970 or null, figures or null] of every ready photo, in their order."""
-    listed: list[list[Any]] = json.loads(session.execute(text(_SHOTS), {"gallery": gallery_id}).scalar_one())
+    """[id, filename, position, seconds since 1970 or null, width by height, figures or null] of every ready photo, in
+    their order; figures by older formulas are none."""
+    given = {"gallery": gallery_id, "version": VERSION}
+    listed: list[list[Any]] = json.loads(session.execute(text(_SHOTS), given).scalar_one())
     return listed
 
 

@@ -58,7 +58,7 @@ class AnalysisResult(BaseModel):
     """Figures of a copy with 800 px on the long side. `faces` is null where none were looked for.
 
     `sharpness` and `noise` are in levels of 255, `brightness`, `contrast` and `tonal_range` in shares of the full
-    scale, `shadows` and `highlights` in shares of the pixels; hashes are 64 bits in hex.
+    scale, `shadows` and `highlights` in shares of the pixels; `dhash` is 128 bits and `phash` 64, in hex.
     """
 
     sharpness: float
@@ -108,7 +108,7 @@ class CullingFrame(BaseModel):
     """A photo in its group. `score` is 0..1; `sharpness` is relative to the sharpest of the group, 0..1.
 
     `clipped` is the share of its pixels that are black or blown out; `faces` how many were found, null when none
-    were looked for; `distance` in how many of 64 bits its dHash differs from the best's.
+    were looked for; `distance` in how many of 128 bits its dHash differs from the best's.
     """
 
     photo_id: uuid.UUID
@@ -134,7 +134,8 @@ class CullingGroup(BaseModel):
 class Culling(BaseModel):
     """One page of a gallery's groups in the gallery's order. `group_count` and the counts of photos are of all pages.
 
-    `not_analysed` are ready photos without figures: the first 200; they are in no group.
+    `not_analysed` are ready photos without figures, or with figures by older formulas: the first 200; they are in no
+    group.
     """
 
     items: list[CullingGroup]

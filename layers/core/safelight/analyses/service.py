@@ -5,9 +5,9 @@ faces. A file that is no photo of a gallery can be analysed, too: it is uploaded
 """
 
 import datetime as dt
-import hashlib
 import uuid
 
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from safelight.analyses import keys, queries
@@ -19,8 +19,10 @@ from safelight.pages import Page, by_age, cut, decode_cursor
 from safelight.photos import service as photos
 from safelight.photos import upload
 from safelight.photos.upload import Heads, NotUploaded
+from safelight.pictures.measures import VERSION
 from safelight.queue import Queue
 from safelight.storage.signer import Signer
+from safelight.validators import strong_etag
 
 # Decodes and measures; needs libvips.
 JOB = "analyse_photo"
@@ -36,7 +38,8 @@ class PhotoNotReady(Conflict):
 def request(
     session: Session, signer: Signer, queue: Queue, owner_id: uuid.UUID, wanted: PhotoAnalysis | UploadAnalysis
 ) -> AnalysisCreated:
-    """The analysis that was asked for. A photo has one: asking again gives it again, with faces if they are new.
+    """The analysis that was asked for. A photo has one: asking again gives it again, with faces if they are new, with
+    figures by today's formulas if they are older, and tries again what failed.
 
     Raises NotFound, PhotoNotReady; TooLarge, UnsupportedType.
     """
@@ -66,16 +69,28 @@ def _of_photo(session: Session, queue: Queue, owner_id: uuid.UUID, wanted: Photo
     if photo.status != "ready":
         raise PhotoNotReady(photo.failure_reason)
     analysis = queries.of_photo(session, owner_id, photo.id)
-    measured = analysis.result is not None
-    found = measured and (not wanted.faces or "faces" in (analysis.result or {}))
-    if not found or (analysis.status == "pending"):
+    if analysis.status == "failed" and measured(analysis) and not wanted.faces:
+        # What is asked for now is there: only the search for faces failed, and nobody asks for that any more.
+        analysis.status, analysis.error, analysis.completed_at = "ready", None, func.now()
+        analysis.faces = "faces" in (analysis.result or {})
+        session.flush()
+    elif analysis.status in ("pending", "failed") or not _has(analysis, wanted):
         analysis.faces = analysis.faces or wanted.faces
         analysis.status, analysis.error, analysis.completed_at = "processing", None, None
         session.flush()
         # A live job of the other kind ends by starting this one, for it reads `faces` then.
-        jobs.enqueue(session, queue, FACES_JOB if measured else JOB, analysis.id)
+        jobs.enqueue(session, queue, FACES_JOB if measured(analysis) else JOB, analysis.id)
     session.refresh(analysis)
     return analysis
+
+
+def measured(analysis: Analysis) -> bool:
+    """Whether all figures but the faces are there, by today's formulas."""
+    return (analysis.result or {}).get("version") == VERSION
+
+
+def _has(analysis: Analysis, wanted: PhotoAnalysis) -> bool:
+    return measured(analysis) and (not wanted.faces or "faces" in (analysis.result or {}))
 
 
 def search_again(session: Session, queue: Queue, photo_id: uuid.UUID) -> None:
@@ -137,5 +152,4 @@ def delete(session: Session, analysis: Analysis) -> None:
 
 def etag(analysis: Analysis) -> str:
     """A strong validator: it changes with every change of the row."""
-    version = f"{analysis.id}/{analysis.updated_at.isoformat()}/{analysis.status}"
-    return f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
+    return strong_etag(analysis.id, analysis.updated_at.isoformat(), analysis.status)

@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from itertools import batched
 from typing import Protocol
 
 from safelight.analyses import keys, queries
-from safelight.analyses.service import FACES_JOB, JOB, arrived
+from safelight.analyses.service import FACES_JOB, JOB, arrived, measured
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
+from safelight.leftovers import erase
 from safelight.photos.upload import Heads
 from safelight.queue import Queue
 
@@ -40,18 +40,10 @@ def stuck(queue: Queue, older_than: dt.timedelta) -> None:
     with transaction() as session:
         for analysis in queries.unfinished(session, "processing", older_than, BATCH):
             if all(job_queries.live(session, kind, analysis.id) is None for kind in (JOB, FACES_JOB)):
-                jobs.enqueue(session, queue, JOB if analysis.result is None else FACES_JOB, analysis.id)
+                jobs.enqueue(session, queue, FACES_JOB if measured(analysis) else JOB, analysis.id)
             queries.touch(session, analysis.id)
 
 
 def leftovers(store: Store) -> int:
     """Files whose analysis has ended, or is gone, leave the bucket; how many."""
-    erased = 0
-    for batch in batched(store.keys(keys.PREFIX), BATCH, strict=False):
-        found = {key: keys.analysis_of(key) for key in batch}
-        with transaction() as session:
-            waiting = queries.waiting(session, [one for one in found.values() if one is not None])
-        gone = [key for key, one in found.items() if one not in waiting]
-        store.delete(gone)
-        erased += len(gone)
-    return erased
+    return erase(store, keys.PREFIX, keys.analysis_of, queries.waiting)

@@ -1,7 +1,6 @@
 """Listing, changing, deleting and showing photos."""
 
 import datetime as dt
-import hashlib
 import uuid
 
 from sqlalchemy.orm import Session
@@ -13,6 +12,7 @@ from safelight.photos import keys, queries
 from safelight.photos.schemas import PhotoOut, PhotoPatch
 from safelight.storage.disposition import attachment
 from safelight.storage.signer import Signer
+from safelight.validators import strong_etag
 
 URL_SECONDS = 120
 
@@ -53,8 +53,7 @@ def delete(session: Session, photo: Photo, now: dt.datetime) -> None:
 
 def etag(photo: Photo) -> str:
     """A validator for the photo's description: strong, because it changes with every change of the row."""
-    version = f"{photo.id}/{photo.updated_at.isoformat()}/{photo.status}"
-    return f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
+    return strong_etag(photo.id, photo.updated_at.isoformat(), photo.status)
 
 
 def rendition_url(signer: Signer, photo: Photo, name: str) -> str:

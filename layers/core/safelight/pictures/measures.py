@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 # Figures are taken of a copy with this long side, px: what is comparable between photos must not follow the camera.
 SIDE = 800
 COLUMNS = 12
@@ -23,7 +23,7 @@ RANGES = {
     "noise": (0.0, 2048.0),
     "colourfulness": (0.0, 512.0),
 }
-_HASH = re.compile(r"[0-9a-f]{16}")
+_HASHES = {"dhash": re.compile(r"[0-9a-f]{32}"), "phash": re.compile(r"[0-9a-f]{16}")}
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 # JSON, as it lies in the database: RANGES' figures, `tiles` {columns, rows, sharpness [row by row]}, `palette`
@@ -50,7 +50,7 @@ def checked(value: object) -> Metrics:
         _within(entry["share"], 0.0, 1.0)
         if len(entry) != 2 or not _COLOUR.fullmatch(entry["colour"]):
             raise ValueError("palette")
-    if not _HASH.fullmatch(value["dhash"]) or not _HASH.fullmatch(value["phash"]) or value["version"] != VERSION:
+    if value["version"] != VERSION or not all(shape.fullmatch(value[name]) for name, shape in _HASHES.items()):
         raise ValueError("hash")
     return value
 

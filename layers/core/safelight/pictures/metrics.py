@@ -11,8 +11,6 @@ import pyvips
 from . import palette
 from .measures import COLUMNS, PALETTE, SIDE, VERSION, Metrics
 
-_LAPLACE = pyvips.Image.new_from_array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
-_IMMERKAER = pyvips.Image.new_from_array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
 # Red minus green, and half of red and green minus blue: Hasler and Suesstrunk's opponent colours.
 _OPPONENT = pyvips.Image.new_from_array([[1, -1, 0], [0.5, 0.5, -1]])
 _DARK, _BRIGHT = 2, 253
@@ -25,30 +23,48 @@ def measure(image: pyvips.Image) -> Metrics:
     """Every figure of an upright 8-bit sRGB picture of any size. The same picture gives the same figures."""
     small = image.thumbnail_image(SIDE, height=SIDE, size="down").copy_memory()
     gray = small.colourspace("b-w").extract_band(0).copy_memory()
-    columns, rows, tiles = _tiles(gray)
+    edges, noise = _filtered(gray)
+    columns, rows, tiles = _tiles(edges)
     return {
         "sharpness": _percentile(tiles, 0.9),
         "tiles": {"columns": columns, "rows": rows, "sharpness": tiles},
         **_tones(gray),
-        "noise": _noise(gray),
+        "noise": _noise(noise),
         "colourfulness": _colourfulness(small),
         "palette": _palette(small),
-        "dhash": f"{dhash(gray):016x}",
+        "dhash": f"{dhash(gray):032x}",
         "phash": f"{phash(gray):016x}",
         "version": VERSION,
     }
 
 
-def _tiles(gray: pyvips.Image) -> tuple[int, int, list[float]]:
+def _filtered(gray: pyvips.Image) -> tuple[pyvips.Image, pyvips.Image]:
+    """The Laplacian [0 1 0; 1 -4 1; 0 1 0] and Immerkaer's [1 -2 1; -2 4 -2; 1 -2 1] of a picture, as float.
+
+    By adding the picture to itself, moved by a pixel: whole numbers, so the same as a convolution, in half of its time.
+    Beyond the edge, the edge goes on.
+    """
+    wide, high = gray.width, gray.height
+    framed = gray.embed(1, 1, wide + 2, high + 2, extend="copy").copy_memory()
+    # In memory what is read more than once: it would be made again each time.
+    beside = (framed.crop(0, 0, wide, high + 2) + framed.crop(2, 0, wide, high + 2)).copy_memory()
+    sides = beside.crop(0, 1, wide, high) + framed.crop(1, 0, wide, high) + framed.crop(1, 2, wide, high)
+    corners = beside.crop(0, 0, wide, high) + beside.crop(0, 2, wide, high)
+    edges = (sides - gray * 4).copy_memory()
+    return edges, corners - gray * 4 - edges * 2
+
+
+def _tiles(edges: pyvips.Image) -> tuple[int, int, list[float]]:
     """Standard deviation of the Laplacian in each tile, row by row; tiles are about square, 12 along the long side."""
-    side = max(max(gray.width, gray.height) / COLUMNS, _LEAST_TILE)
-    columns, rows = max(1, round(gray.width / side)), max(1, round(gray.height / side))
-    wide, high = gray.width // columns, gray.height // rows
-    edges = gray.cast("short").conv(_LAPLACE, precision="integer").cast("float")
-    left, top = (gray.width - wide * columns) // 2, (gray.height - high * rows) // 2
-    both = edges.bandjoin(edges * edges).crop(left, top, wide * columns, high * rows)
-    means = array.array("f", bytes(both.shrink(wide, high).write_to_memory()))
-    found = zip(means[::2], means[1::2], strict=True)
+    side = max(max(edges.width, edges.height) / COLUMNS, _LEAST_TILE)
+    columns, rows = max(1, round(edges.width / side)), max(1, round(edges.height / side))
+    wide, high = edges.width // columns, edges.height // rows
+    left, top = (edges.width - wide * columns) // 2, (edges.height - high * rows) // 2
+    whole = edges.crop(left, top, wide * columns, high * rows)
+    means, squares = (
+        array.array("f", bytes(each.shrink(wide, high).write_to_memory())) for each in (whole, whole * whole)
+    )
+    found = zip(means, squares, strict=True)
     return columns, rows, [round(math.sqrt(max(0.0, square - mean * mean)), 2) for mean, square in found]
 
 
@@ -76,16 +92,16 @@ def _level(counts: array.array[int], wanted: float) -> int:
     return len(counts) - 1
 
 
-def _noise(gray: pyvips.Image) -> float:
-    if gray.width < 3 or gray.height < 3:
+def _noise(filtered: pyvips.Image) -> float:
+    if filtered.width < 3 or filtered.height < 3:
         return 0.0
-    inner = gray.cast("short").conv(_IMMERKAER, precision="integer").crop(1, 1, gray.width - 2, gray.height - 2)
+    inner = filtered.crop(1, 1, filtered.width - 2, filtered.height - 2)
     return round(float(inner.abs().avg()) * math.sqrt(math.pi / 2) / 6, 3)
 
 
 def _colourfulness(image: pyvips.Image) -> float:
     # Of every second pixel each way: the figure moves by less than it is rounded to in words.
-    few = image.subsample(2, 2) if min(image.width, image.height) > 1 else image
+    few = image.subsample(2, 2).copy_memory() if min(image.width, image.height) > 1 else image
     stats = few.cast("float").recomb(_OPPONENT).stats()
     # Columns 4 and 5 of `stats` are mean and standard deviation, one row for each band; NaN for a single pixel.
     (mean_rg, dev_rg), (mean_yb, dev_yb) = ([stats(x, band)[0] for x in (4, 5)] for band in (1, 2))
@@ -112,12 +128,16 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def dhash(gray: pyvips.Image) -> int:
-    """Of 9 x 8 means, whether each is darker than its right neighbour: 64 bits, the upper left first."""
-    means = bytes(gray.thumbnail_image(9, height=8, size="force").write_to_memory())
+    """Of 9 x 8 means, whether each is darker than its right neighbour; of 8 x 9, whether it is darker than the one
+    below: 128 bits, rows first, the upper left first."""
+    small = gray.thumbnail_image(72, height=72, size="force").copy_memory()
+    across, down = (bytes(small.shrink(72 // wide, 72 // high).write_to_memory()) for wide, high in ((9, 8), (8, 9)))
     bits = 0
     for row in range(0, 72, 9):
         for at in range(row, row + 8):
-            bits = bits << 1 | (means[at] < means[at + 1])
+            bits = bits << 1 | (across[at] < across[at + 1])
+    for at in range(64):
+        bits = bits << 1 | (down[at] < down[at + 8])
     return bits
 
 

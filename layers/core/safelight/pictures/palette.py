@@ -44,6 +44,15 @@ def dominant(pixels: list[Colour], count: int) -> list[tuple[str, float]]:
     return [(colour, round(share, 4)) for share, colour in sorted(found, key=lambda one: (-one[0], one[1]))]
 
 
+def chroma(colour: str) -> tuple[float, float]:
+    """a* and b* of a colour #rrggbb of sRGB, under D65."""
+    red, green, blue = (_linear(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    x = _root((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / 0.95047)
+    y = _root(0.2126729 * red + 0.7151522 * green + 0.0721750 * blue)
+    z = _root((0.0193339 * red + 0.1191920 * green + 0.9503041 * blue) / 1.08883)
+    return 500 * (x - y), 200 * (y - z)
+
+
 def _begin(weighed: list[tuple[Colour, float]], count: int) -> list[Colour]:
     means = [weighed[0][0]]
     nearest = [_distance(colour, means[0]) for colour, _ in weighed]
@@ -84,3 +93,11 @@ def _hex(colour: Colour) -> str:
 def _encode(value: float) -> int:
     value = min(1.0, max(0.0, value))
     return round(255 * (12.92 * value if value <= 0.0031308 else 1.055 * math.pow(value, 1 / 2.4) - 0.055))
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else math.pow((value + 0.055) / 1.055, 2.4)
+
+
+def _root(t: float) -> float:
+    return math.cbrt(t) if t > (6 / 29) ** 3 else t / (3 * (6 / 29) ** 2) + 4 / 29

@@ -41,10 +41,13 @@ def get(session: Session, reprocessing_id: uuid.UUID, *, lock: bool = False) -> 
 
 def after(session: Session, walk: Reprocessing) -> Photo | None:
     """The next photo of the walk; none when it is through."""
-    statement = select(Photo).where(_ready(walk.gallery_id))
-    if walk.at_position is not None and walk.at_id is not None:
-        statement = statement.where(tuple_(Photo.position, Photo.id) > (walk.at_position, walk.at_id))
-    return session.scalars(statement.order_by(Photo.position, Photo.id).limit(1)).one_or_none()
+    statement = select(Photo).where(_before(walk)).order_by(Photo.position, Photo.id)
+    return session.scalars(statement.limit(1)).one_or_none()
+
+
+def left(session: Session, walk: Reprocessing) -> int:
+    """How many photos are still before the walk."""
+    return session.scalar(select(func.count()).where(_before(walk))) or 0
 
 
 def renditions(session: Session, photo_id: uuid.UUID) -> list[Rendition]:
@@ -65,3 +68,10 @@ def galleries(session: Session) -> set[uuid.UUID]:
 
 def _ready(gallery_id: uuid.UUID) -> ColumnElement[bool]:
     return (Photo.gallery_id == gallery_id) & (Photo.status == "ready") & Photo.deleted_at.is_(None)
+
+
+def _before(walk: Reprocessing) -> ColumnElement[bool]:
+    ready = _ready(walk.gallery_id)
+    if walk.at_position is None or walk.at_id is None:
+        return ready
+    return ready & (tuple_(Photo.position, Photo.id) > (walk.at_position, walk.at_id))

@@ -26,7 +26,10 @@ class FailedPhoto(BaseModel):
 
 
 class ReprocessingOut(BaseModel):
-    """`total` photos were there at the start; `done` were walked past, `failed` of them keep what they had.
+    """`done` photos of `total` were walked past, `failed` of these keep what they had.
+
+    `total` follows photos that come and go meanwhile: it is counted anew every 20 seconds or so, is never less than
+    `done`, and at the end equal to it.
 
     `failures` names the first hundred of these. A photo whose original is gone or changed is marked damaged as well.
     """

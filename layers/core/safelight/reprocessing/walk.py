@@ -48,6 +48,8 @@ def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, s
             jobs.complete(session, held)
             return
         row.status = "running"
+        # Photos come and go meanwhile.
+        row.total = row.done + queries.left(session, row)
         if held.exhausted:
             # Every attempt died on the same photo: it keeps what it has, and the others get their turn.
             _skip(session, held, row, NOT_MADE)
@@ -117,6 +119,7 @@ def _skip(session: Session, held: Claim, row: Reprocessing, reason: str) -> None
 
 def _past(session: Session, held: Claim, row: Reprocessing, position: int, photo_id: uuid.UUID) -> None:
     row.done += 1
+    row.total = max(row.total, row.done)
     row.at_position, row.at_id = position, photo_id
     jobs.step(session, held, row.done / max(1, row.total), anew=True)
 
@@ -138,6 +141,8 @@ def _later(held: Claim, error: Exception) -> None:
 def _end(session: Session, held: Claim, row: Reprocessing, status: str, error: str | None) -> None:
     row.status, row.error = status, error
     row.completed_at = func.now()
+    if status == "completed":
+        row.total = row.done
     if status == "failed":
         jobs.fail(session, held, error or "")
     else:

@@ -305,3 +305,35 @@ def test_signing_in_with_the_old_password_while_it_changes_leaves_no_session() -
     for token in tokens:
         assert client().get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     assert len(anna.call("GET", "/auth/sessions").json()) == 1
+
+
+def test_a_session_is_forgotten_when_all_of_it_has_run_out_and_a_day_has_passed() -> None:
+    from safelight.queue import Queue
+    from safelight.storage import storage
+    from safelight.sweep import sweep
+
+    def age(token: str, days: float) -> None:
+        sql(
+            "UPDATE refresh_tokens SET expires_at = now() - make_interval(secs => :age) WHERE token_hash = :hash",
+            age=days * 86400, hash=tokens.refresh_token_hash(token),
+        )  # fmt: skip
+
+    def generations() -> list[int]:
+        sweep(storage(), Queue())
+        found = sql("SELECT generation FROM refresh_tokens WHERE user_id = :anna ORDER BY generation", anna=anna_id)
+        return [number for (number,) in found]
+
+    anna = Photographer.registered()
+    anna_id = anna.call("GET", "/auth/me").json()["id"]
+    chain = [anna.tokens["refresh_token"]]
+    for _ in range(2):
+        answer = client().post("/auth/refresh", json={"refresh_token": chain[-1]})
+        chain.append(answer.json()["refresh_token"])
+    age(chain[1], 0.9)
+    assert generations() == [0, 1, 2]
+    age(chain[0], 3)
+    age(chain[1], 2)
+    assert generations() == [0, 2]  # what refreshing locks, and what is still good
+    assert client().post("/auth/refresh", json={"refresh_token": chain[2]}).status_code == 200
+    sql("UPDATE refresh_tokens SET expires_at = now() - interval '25 hours' WHERE user_id = :anna", anna=anna_id)
+    assert generations() == []

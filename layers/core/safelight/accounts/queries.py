@@ -50,7 +50,8 @@ def user_by_name(session: Session, name: str) -> User | None:
 
 def compared(session: Session, name: str) -> str:
     """A name in the spelling in which the database compares names: `citext` asks `lower` of both sides."""
-    return session.scalars(select(func.lower(name))).one()
+    spelt: str = session.scalars(select(func.lower(name))).one()
+    return spelt
 
 
 def keep_password(session: Session, user: User) -> bool:

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from pg8000.exceptions import DatabaseError
 
+from local.connect import connect
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
 from local.process import StartError, get, launch, stop, tail
 from local.template import Template
-from local.worker import connect
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "safelight"

@@ -17,11 +17,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
+from local.connect import connect
 from local.events import schedule_event, wake_up_event
 from local.runtime import Handler
 from local.template import Template
@@ -129,19 +129,6 @@ class Worker:
                 connection.close()
             except (InterfaceError, OSError):
                 log.debug("the connection was closed by the other end")
-
-
-def connect(url: str) -> Connection:
-    """A connection to the database of a `postgresql://` URL. Raises OSError or pg8000's InterfaceError."""
-    parts = urlsplit(url)
-    return Connection(
-        unquote(parts.username or ""),
-        host=parts.hostname,
-        port=parts.port or 5432,
-        database=parts.path.lstrip("/"),
-        password=unquote(parts.password or ""),
-        application_name="local worker",
-    )
 
 
 def main() -> None:

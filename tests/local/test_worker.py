@@ -12,9 +12,10 @@ import pytest
 from pg8000.native import Connection
 
 from local import worker as module
+from local.connect import connect
 from local.runtime import load
 from local.template import Template
-from local.worker import Worker, connect
+from local.worker import Worker
 from safelight.config import Settings
 
 SITE = Template(Path(__file__).parent / "site" / "template.yaml")

@@ -4,7 +4,7 @@ import json
 import os
 from typing import Any
 
-from local.worker import connect
+from local.connect import connect
 
 KIND = os.environ["KIND"]
 

@@ -107,7 +107,7 @@ def extended_xmp() -> bytes:
     return b"".join(segment(0xE1, head + struct.pack(">II", len(whole), at) + part) for at, part in parts)
 
 
-def _index_of_pictures() -> bytes:
+def index_of_pictures() -> bytes:
     """CIPA DC-007: two pictures in one file."""
     pictures = struct.pack("<IIIHH", 0x20030000, 1000, 0, 0, 0) + struct.pack("<IIIHH", 0, 1000, 1000, 0, 0)
     entries = struct.pack("<HHI4s", 0xB000, 7, 4, b"0100") + struct.pack("<HHII", 0xB001, 4, 1, 2)
@@ -140,7 +140,7 @@ def planted(plain: bytes, orientation: int = 1, *, profile: bytes = b"", adobe_r
         segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP),
         extended_xmp(),
         profile,
-        segment(0xE2, b"MPF\0" + _index_of_pictures()),
+        segment(0xE2, b"MPF\0" + index_of_pictures()),
         segment(0xE2, b"FPXR\0CANARY-FLASHPIX"),
         segment(0xEB, b"JP\0\x01CANARY-C2PA"),
         segment(0xEC, b"Ducky\0CANARY-DUCKY"),

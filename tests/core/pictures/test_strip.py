@@ -4,7 +4,9 @@ import hashlib
 import io
 import random
 import struct
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import pyvips
@@ -15,11 +17,12 @@ from PIL import Image, ImageOps
 from safelight.pictures import exif
 from safelight.pictures.errors import UnreadablePicture
 from safelight.pictures.facts import inspect
+from safelight.pictures.profiles import is_srgb
 from safelight.pictures.strip import CannotStrip, strip
 from safelight.pictures.strip.essentials import Essentials, build
 from safelight.splice import MAX_LITERAL, MAX_PIECES, Splice
-from tests.core.pictures import private
-from tests.core.pictures.samples import encode, scene
+from tests.core.pictures import hidden, private
+from tests.core.pictures.samples import SRGB, encode, scene
 
 MADE = {name: make() for name, make in private.FILES.items()}
 
@@ -80,8 +83,8 @@ def test_cleaning_again_changes_nothing(name: str) -> None:
 
 
 def test_a_plain_file_is_clean_already() -> None:
-    for kind in ("JPEG", "PNG", "WEBP", "AVIF"):
-        data = encode(scene(90, 60), kind)
+    for kind in ("JPEG", "PNG", "WEBP"):
+        data = encode(scene(90, 60), kind, icc_profile=SRGB)
         assert strip(data, inspect(data).format) == Splice(len(data), ((0, len(data)),))
 
 
@@ -95,7 +98,7 @@ def test_adobe_rgb_without_a_profile_is_still_told() -> None:
 def test_a_splice_list_is_small() -> None:
     for data in MADE.values():
         made = strip(data, inspect(data).format)
-        assert len(made.pieces) < 20
+        assert len(made.pieces) < 25
         assert sum(len(piece) for piece in made.pieces if isinstance(piece, bytes)) < 2000
 
 
@@ -249,3 +252,63 @@ def test_a_damaged_file_that_still_opens_shows_the_same_when_clean() -> None:
             assert vips(clean) == before
             compared += 1
     assert compared > 30
+
+
+def assert_hidden_no_more(data: bytes) -> None:
+    """No mark in the clean file, not in what it unpacks to either, and the picture is the same."""
+    assert private.MARK in data
+    kind = inspect(data).format
+    clean = cleaned(data)
+    assert private.MARK not in clean
+    for start in range(len(clean) - 2):
+        if clean[start] == 0x78 and clean[start + 1] in (0x01, 0x5E, 0x9C, 0xDA):
+            with suppress(zlib.error):
+                assert private.MARK not in zlib.decompressobj().decompress(clean[start:])
+    with Image.open(io.BytesIO(clean)) as image:
+        assert b"CANARY" not in image.info.get("icc_profile", b"")
+    if kind == "heic":
+        assert pillow(clean) == pillow(data)
+    else:
+        assert vips(clean) == vips(data)
+    assert strip(clean, kind).same
+
+
+@pytest.mark.parametrize("name", hidden.TIFFS)
+def test_nothing_stays_in_the_strips_and_tables_of_a_tiff(name: str) -> None:
+    assert_hidden_no_more(hidden.TIFFS[name]())
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF"])
+@pytest.mark.parametrize("name", hidden.PROFILES)
+def test_a_profile_says_colours_only(kind: str, name: str) -> None:
+    data = hidden.with_profile(kind, hidden.PROFILES[name]())
+    clean = cleaned(data)
+    with Image.open(io.BytesIO(clean)) as image:
+        profile = image.info.get("icc_profile")
+    assert private.MARK not in clean
+    assert pillow(clean) == pillow(data)
+    if name == "no profile at all":
+        assert not profile
+    else:
+        assert profile
+        assert private.MARK not in profile
+        assert is_srgb(profile)
+    if profile and name == "junk behind":
+        assert profile.rstrip(b"\0") == SRGB.rstrip(b"\0")
+    assert strip(clean, inspect(clean).format).same
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_mark_anywhere_is_found(seed: int) -> None:
+    dice = random.Random(seed)
+    for data in (hidden.jpeg(dice), hidden.png(dice), hidden.webp(dice)):
+        assert_hidden_no_more(data)
+    assert_hidden_no_more(hidden.heif("HEIF" if seed % 2 else "AVIF", dice))
+
+
+@pytest.mark.parametrize("kind", [b"ALPH", b"VP8 ", b"VP8L"])
+def test_a_webp_has_one_picture(kind: bytes) -> None:
+    plain = encode(scene(90, 60), "WEBP", icc_profile=SRGB)
+    second = kind + struct.pack("<I", 12) + private.MARK * 2
+    data = b"RIFF" + struct.pack("<I", len(plain) - 8 + len(second)) + plain[8:] + second
+    assert strip(data, "webp").applied(data) == plain

@@ -1,8 +1,10 @@
 """A file in which everything stays in its place, and all that is not asked for becomes zero."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from safelight.splice import Piece
+from safelight.splice import Piece, length
+
+_SHORT = 64
 
 
 class Canvas:
@@ -21,12 +23,24 @@ class Canvas:
         """These bytes, whatever was there."""
         self._put.append((at, data))
 
+    def place(self, at: int, pieces: Iterable[Piece]) -> None:
+        """There, these pieces of what was there, which are told from `at` on."""
+        stop = at
+        for piece in pieces:
+            if isinstance(piece, tuple):
+                if at + piece[0] != stop:
+                    raise ValueError("what is kept must stay in its place")
+                self.keep(stop, at + piece[1])
+            elif isinstance(piece, bytes):
+                self.put(stop, piece)
+            stop += length(piece)
+
     def drop(self, start: int, stop: int) -> None:
         """These bytes must not be kept: where a part that is kept reaches into them, the file is refused."""
         self._dropped.append((start, stop))
 
-    def pieces(self, stop: int | None = None) -> Iterator[Piece]:
-        """The file, up to `stop` or the last byte that is not zero by us. Raises ValueError for a contradiction."""
+    def pieces(self, data: bytes, stop: int) -> Iterator[Piece]:
+        """The file made of `data`, up to `stop`. Raises ValueError for a contradiction."""
         written = sorted((at, at + len(data)) for at, data in self._put)
         merged = _merged(self._kept)
         if _overlap(merged, _merged(self._dropped)) or _overlap(merged, written) or written != _disjoint(written):
@@ -34,12 +48,12 @@ class Canvas:
         parts: list[tuple[int, int, bytes | None]] = [(start, end, None) for start, end in merged]
         parts += [(at, at + len(data), data) for at, data in self._put if data]
         at = 0
-        for start, end, data in sorted(parts, key=lambda part: part[:2]):
-            yield start - at
-            yield (start, end) if data is None else data
+        for start, end, literal in sorted(parts, key=lambda part: part[:2]):
+            # Zeros that are there already are no reason to begin another piece.
+            yield (at, start) if start - at <= _SHORT and not any(data[at:start]) else start - at
+            yield (start, end) if literal is None else literal
             at = end
-        if stop is not None:
-            yield stop - at
+        yield stop - at
 
 
 def _merged(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:

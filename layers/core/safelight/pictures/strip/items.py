@@ -1,0 +1,96 @@
+"""The items of a HEIC or AVIF file: ISO/IEC 14496-12, 8.11 for what they are called and where they lie."""
+
+import struct
+from collections.abc import Iterator
+
+from . import coded, essentials
+from .canvas import Canvas
+from .locations import Extent, Location, locations
+from .walk import Box, walk
+
+_PICTURES = {b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"tmap"}
+_OTHERS = {b"Exif", b"mime", b"uri "}
+_XMP = b"application/rdf+xml"
+_NO_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+_NO_EXIF = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
+
+
+def clear(canvas: Canvas, data: bytes, inside: dict[bytes, Box], media: list[Box]) -> None:
+    """Keep the items that are pictures, and of the others that they are there."""
+    kinds = dict(_kinds(canvas, data, inside[b"iinf"]))
+    iloc, idat = inside[b"iloc"], inside.get(b"idat")
+    placed = locations(data, iloc.body, iloc.stop, idat.body if idat else 0)
+    if {place.item for place in placed} - kinds.keys():
+        raise ValueError("an item of no kind")
+    homes = [*media, *([idat] if idat else [])]
+    if not all(any(box.body <= e.start and e.stop <= box.stop for box in homes) for p in placed for e in p.extents):
+        raise ValueError("an item outside the media")
+    table = bytearray(data[iloc.start : iloc.stop])
+    lengths = _length_sizes(data, inside[b"iprp"])
+    for place in placed:
+        if kinds[place.item] in _PICTURES:
+            _picture(canvas, data, kinds[place.item], place, lengths)
+        else:
+            _empty(canvas, data, kinds[place.item], place, table, iloc.start)
+    canvas.put(iloc.start, bytes(table))
+
+
+def _picture(canvas: Canvas, data: bytes, kind: bytes, place: Location, lengths: set[int]) -> None:
+    if kind in (b"hvc1", b"av01"):
+        [(start, stop, *_)] = place.extents
+        if kind == b"hvc1":
+            [size] = lengths
+            coded.hevc_units(canvas, data, start, stop, size)
+        else:
+            coded.av1_units(canvas, data, start, stop)
+    else:
+        for extent in place.extents:
+            canvas.keep(extent.start, extent.stop)
+
+
+def _length_sizes(data: bytes, iprp: Box) -> set[int]:
+    """How many bytes the lengths of HEVC units have, by the configurations of their pictures."""
+    lists = [box for box in walk(data, iprp.body, iprp.stop) if box.kind == b"ipco"]
+    held = [box for one in lists for box in walk(data, one.body, one.stop) if box.kind == b"hvcC"]
+    return {(data[box.body + 21] & 3) + 1 for box in held}
+
+
+def _empty(canvas: Canvas, data: bytes, kind: bytes, place: Location, table: bytearray, origin: int) -> None:
+    """Give an item that is no picture the least content, and tell its length in `table`, which starts at `origin`."""
+    [extent] = place.extents
+    canvas.drop(extent.start, extent.stop)
+    content = _least(kind, data, extent)
+    if len(content) > extent.stop - extent.start:
+        content = b"\0"
+    canvas.put(extent.start, content)
+    field = slice(extent.length_at - origin, extent.length_at - origin + extent.length_size)
+    table[field] = len(content).to_bytes(extent.length_size, "big")
+
+
+def _least(kind: bytes, data: bytes, extent: Extent) -> bytes:
+    if kind == b"Exif":
+        # 23008-12 A.2.1: how far it is to the TIFF header, then the block.
+        (skip,) = struct.unpack_from(">I", data, extent.start)
+        told = essentials.read(data[extent.start + 4 + skip : extent.stop])
+        return bytes(4) + (essentials.build(told) or _NO_EXIF)
+    return _NO_XMP if kind == b"mime" else b"\0"
+
+
+def _kinds(canvas: Canvas, data: bytes, iinf: Box) -> Iterator[tuple[int, bytes]]:
+    """(number, kind) of each item, whose names become empty: 14496-12, 8.11.6."""
+    first = iinf.body + (8 if data[iinf.body] else 6)
+    canvas.keep(iinf.start, first)
+    for box in walk(data, first, iinf.stop):
+        version = data[box.body]
+        if box.kind != b"infe" or version not in (2, 3):
+            raise ValueError("an item that is not understood")
+        form = ">H2x4s" if version == 2 else ">I2x4s"
+        number, kind = struct.unpack_from(form, data, box.body + 4)
+        if kind not in _PICTURES | _OTHERS:
+            raise ValueError(f"an item {kind!r} that is not understood")
+        names = box.body + 4 + struct.calcsize(form)
+        canvas.keep(box.start, names)
+        told = b"\0" + _XMP
+        if kind == b"mime" and _XMP in data[names : box.stop] and names + len(told) < box.stop:
+            canvas.put(names, told)
+        yield number, kind

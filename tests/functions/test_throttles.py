@@ -215,7 +215,7 @@ def test_opening_accounts_is_limited_by_address(monkeypatch: pytest.MonkeyPatch)
     assert statuses == [201] * 3 + [429] * 2
 
 
-def test_changing_names_does_not_tell_who_has_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changing_names_does_not_tell_who_has_an_account() -> None:
     """As often as an account can ask, and no further: which names are taken is registration's question too."""
     anna, ben = Photographer.registered(), Photographer.registered()
     taken, free = {"email": ben.email}, {"email": anna.email.upper()}

@@ -115,12 +115,11 @@ def index_of_pictures() -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, 3) + entries + bytes(4) + pictures + b"CANARY-MPF-INDEX"
 
 
-def profile_in_parts() -> bytes:
+def profile_in_parts(profile: bytes = SRGB, order: tuple[int, ...] = (0, 1, 2)) -> bytes:
     """A colour profile over several segments."""
-    size = len(SRGB) // 3 + 1
-    parts = [SRGB[at : at + size] for at in range(0, len(SRGB), size)]
+    size = -(-len(profile) // len(order))
     return b"".join(
-        segment(0xE2, b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)
+        segment(0xE2, b"ICC_PROFILE\0" + bytes([n + 1, len(order)]) + profile[n * size : (n + 1) * size]) for n in order
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import random
 import struct
 import zlib
@@ -18,10 +19,11 @@ from safelight.pictures import exif
 from safelight.pictures.errors import UnreadablePicture
 from safelight.pictures.facts import inspect
 from safelight.pictures.profiles import is_srgb
+from safelight.pictures.render import render
 from safelight.pictures.strip import CannotStrip, strip
 from safelight.pictures.strip.essentials import Essentials, build
 from safelight.splice import MAX_LITERAL, MAX_PIECES, Splice
-from tests.core.pictures import hidden, private
+from tests.core.pictures import boxed, hidden, private
 from tests.core.pictures.samples import SRGB, encode, scene
 
 MADE = {name: make() for name, make in private.FILES.items()}
@@ -296,6 +298,86 @@ def test_a_profile_says_colours_only(kind: str, name: str) -> None:
     if profile and name == "junk behind":
         assert profile.rstrip(b"\0") == SRGB.rstrip(b"\0")
     assert strip(clean, inspect(clean).format).same
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize("name", ["junk behind", "a private tag"])
+def test_a_profile_in_parts_says_colours_only(name: str, order: tuple[int, ...]) -> None:
+    plain = encode(scene(90, 60), "JPEG")
+    data = plain[:20] + private.profile_in_parts(hidden.PROFILES[name](), order) + plain[20:]
+    assert_the_same_colours(data)
+    with Image.open(io.BytesIO(cleaned(data))) as image:
+        profile = image.info["icc_profile"]
+    assert is_srgb(profile)
+    assert name != "junk behind" or profile == SRGB
+
+
+@pytest.mark.parametrize("name", boxed.HIDDEN)
+def test_nothing_stays_in_the_boxes_and_units_of_a_heic_or_avif(name: str) -> None:
+    data = boxed.HIDDEN[name]().data()
+    assert_the_same_colours(data)
+    with Image.open(io.BytesIO(cleaned(data))) as image:
+        assert is_srgb(image.info["icc_profile"])
+
+
+def assert_the_same_colours(data: bytes) -> None:
+    """No mark, the same pixels by another reader and the same renditions by ours, and clean already from then on."""
+    assert private.MARK in data
+    clean = cleaned(data)
+    assert private.MARK not in clean
+    assert pillow(clean) == pillow(data)
+    assert render(clean).renditions == render(data).renditions
+    assert strip(clean, inspect(clean).format).same
+
+
+@pytest.mark.parametrize("cuts", [(1,), (4, 70), (3, 9, 12, 40, 60)])
+@pytest.mark.parametrize("name", ["heic, a message in the picture", "avif, a message in the picture"])
+def test_a_picture_in_several_parts(name: str, cuts: tuple[int, ...]) -> None:
+    """Older releases of libheif place each unit on its own; a part may also end anywhere within a unit."""
+    made = boxed.HIDDEN[name]()
+    [content] = made.items[1]
+    made.items[1] = [content[start:stop] for start, stop in itertools.pairwise((0, *cuts, len(content)))]
+    data = made.data()
+    # A cut through the mark itself hides it from a search: what the parts make together is looked through.
+    assert private.MARK in b"".join(made.items[1])
+    clean = cleaned(data)
+    assert private.MARK not in b"".join(boxed.parts(clean)[1])
+    assert len(boxed.parts(clean)[1]) == len(cuts) + 1
+    assert pillow(clean) == pillow(data)
+    assert strip(clean, inspect(clean).format).same
+
+
+def test_parts_that_lie_upon_one_another_are_refused() -> None:
+    made = boxed.still("AVIF")
+    content = made.items[1][0]
+    made.items[1] = [content[:9], content[9:]]
+    data = made.data()
+    table = struct.pack(">HHH", 1, 0, 2)
+    assert data.count(table) == 1
+    first = data.index(table) + len(table)
+    whole = struct.pack(">II", data.index(content), len(content))
+    lying = data[:first] + whole * 2 + data[first + 16 :]
+    assert not strip(data, "avif").same
+    with pytest.raises(CannotStrip):
+        strip(lying, "avif")
+
+
+@pytest.mark.parametrize("kind", [22, 31, 41, 63])
+def test_units_that_no_decoder_looks_at_become_filling(kind: int) -> None:
+    made = boxed.still("HEIF")
+    unit = bytes([kind << 1, 1]) + boxed.SECRET
+    made.items[1] = [struct.pack(">I", len(unit)) + unit + made.items[1][0]]
+    assert private.MARK not in cleaned(made.data())
+
+
+@pytest.mark.parametrize("kind", [2, 5, 8, 9, 14, 15])
+def test_av1_units_that_are_no_picture_become_filling(kind: int) -> None:
+    made = boxed.still("AVIF")
+    unit = bytes([kind << 3 | 2, len(boxed.SECRET)]) + boxed.SECRET
+    made.items[1] = [unit + made.items[1][0]]
+    clean = cleaned(made.data())
+    assert private.MARK not in clean
+    assert vips(clean) == vips(boxed.still("AVIF").data())
 
 
 @pytest.mark.parametrize("seed", range(20))

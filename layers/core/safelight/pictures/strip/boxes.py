@@ -86,14 +86,13 @@ def _references(canvas: Canvas, data: bytes, iref: Box) -> None:
 
 
 def _groups(canvas: Canvas, data: bytes, grpl: Box) -> None:
-    """Pictures that belong together: 14496-12, 8.18.3. Those with more to say than that are left out."""
-    canvas.keep(grpl.start, grpl.body)
+    """Pictures that belong together: 14496-12, 8.18.3. All go where one has more to say: nothing else may be there."""
     for box in walk(data, grpl.body, grpl.stop):
         count = int.from_bytes(data[box.body + 8 : box.body + 12], "big")
-        if box.kind in _GROUPS and box.body + 12 + 4 * count == box.stop:
-            canvas.keep(box.start, box.stop)
-        else:
-            free(canvas, data, box)
+        if box.kind not in _GROUPS or box.body + 12 + 4 * count != box.stop:
+            free(canvas, data, grpl)
+            return
+    canvas.keep(grpl.start, grpl.stop)
 
 
 def _handler(canvas: Canvas, data: bytes, hdlr: Box) -> None:

@@ -7,10 +7,11 @@ A unit that is a message becomes one that decoders are told to pass over, of the
 from .canvas import Canvas
 
 _PARAMETERS, _FILLER = {32, 33, 34}, 38
-_SLICES = 32
+_SLICES = {*range(10), *range(16, 22)}
 _UNIT = 2
 _HVCC = 22
-_SEQUENCE, _METADATA, _TILES, _PADDING = 1, 5, 8, 15
+_DELIMITER, _PADDING = 2, 15
+_CODED = {1, 3, 4, 6, 7}  # sequence header, frame header, tiles, frame, frame header again
 
 
 def hevc_configuration(canvas: Canvas, data: bytes, at: int, stop: int) -> None:
@@ -48,7 +49,7 @@ def _unit(canvas: Canvas, data: bytes, start: int, stop: int) -> None:
     if stop - start < _UNIT:
         raise ValueError("a unit that is none")
     kind = data[start] >> 1 & 0x3F
-    if kind in _PARAMETERS or kind < _SLICES:
+    if kind in _PARAMETERS | _SLICES:
         canvas.keep(start, stop)
     else:
         canvas.put(start, bytes([_FILLER << 1, 1]))
@@ -63,11 +64,13 @@ def av1_units(canvas: Canvas, data: bytes, at: int, stop: int) -> None:
         size, body = _leb128(data, body) if sized else (stop - body, body)
         if body + size > stop or head & 0x80:
             raise ValueError("a unit beyond the end")
-        if _SEQUENCE <= kind < _TILES and kind != _METADATA:
+        if kind in _CODED or (kind == _DELIMITER and not size):
             canvas.keep(at, body + size)
         else:
             canvas.put(at, bytes([head & 0x07 | _PADDING << 3]))
             canvas.keep(at + 1, body)
+            # AV1 5.8.1: a padding ends with a one; decoders call a picture damaged that has none.
+            canvas.put(body + size - 1, b"\x80" if size else b"")
         at = body + size
 
 

@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Iterator
 
+from safelight.splice import splice
+
 from . import coded, essentials
 from .canvas import Canvas
 from .locations import Extent, Location, locations
@@ -25,6 +27,8 @@ def clear(canvas: Canvas, data: bytes, inside: dict[bytes, Box], media: list[Box
     homes = [*media, *([idat] if idat else [])]
     if not all(any(box.body <= e.start and e.stop <= box.stop for box in homes) for p in placed for e in p.extents):
         raise ValueError("an item outside the media")
+    if sum(e.stop - e.start for p in placed if len(p.extents) > 1 for e in p.extents) > len(data):
+        raise ValueError("parts of items that lie upon one another")
     table = bytearray(data[iloc.start : iloc.stop])
     lengths = _length_sizes(data, inside[b"iprp"])
     for place in placed:
@@ -36,16 +40,37 @@ def clear(canvas: Canvas, data: bytes, inside: dict[bytes, Box], media: list[Box
 
 
 def _picture(canvas: Canvas, data: bytes, kind: bytes, place: Location, lengths: set[int]) -> None:
-    if kind in (b"hvc1", b"av01"):
-        [(start, stop, *_)] = place.extents
-        if kind == b"hvc1":
-            [size] = lengths
-            coded.hevc_units(canvas, data, start, stop, size)
-        else:
-            coded.av1_units(canvas, data, start, stop)
-    else:
+    if kind not in (b"hvc1", b"av01"):
         for extent in place.extents:
             canvas.keep(extent.start, extent.stop)
+    elif len(place.extents) == 1:
+        [extent] = place.extents
+        _coded(canvas, data, kind, extent.start, extent.stop, lengths)
+    else:
+        _scattered(canvas, data, kind, place, lengths)
+
+
+def _coded(canvas: Canvas, data: bytes, kind: bytes, start: int, stop: int, lengths: set[int]) -> None:
+    if kind == b"hvc1":
+        [size] = lengths
+        coded.hevc_units(canvas, data, start, stop, size)
+    else:
+        coded.av1_units(canvas, data, start, stop)
+
+
+def _scattered(canvas: Canvas, data: bytes, kind: bytes, place: Location, lengths: set[int]) -> None:
+    """A picture in several parts, as writers make that place each unit on its own; a unit may lie across them."""
+    whole = b"".join(data[extent.start : extent.stop] for extent in place.extents)
+    inner = Canvas()
+    _coded(inner, whole, kind, 0, len(whole), lengths)
+    kept = splice(len(whole), inner.pieces(whole, len(whole)))
+    at = 0
+    for extent in place.extents:
+        behind = at + extent.stop - extent.start
+        part = kept.cut(at, behind)
+        told = ((piece[0] - at, piece[1] - at) if isinstance(piece, tuple) else piece for piece in part)
+        canvas.place(extent.start, told)
+        at = behind
 
 
 def _length_sizes(data: bytes, iprp: Box) -> set[int]:

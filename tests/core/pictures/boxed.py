@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-
 from tests.core.pictures.private import MARK
 from tests.core.pictures.samples import SRGB, encode, scene
 

@@ -20,6 +20,7 @@ from .types import SIZES
 
 _SIDE = SIZES["large"]
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_LAB = ("lab", "labs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,16 @@ def decode(data: bytes, facts: Facts) -> Decoded:
 
 
 def _reduced(data: bytes, header: pyvips.Image) -> pyvips.Image:
+    if header.interpretation == "multiband":
+        # ICC L*a*b* and LogLuv in TIFF: their numbers would pass for red, green and blue.
+        raise pyvips.Error("colours that are not supported")
+    if header.interpretation in _LAB:
+        # The white of TIFF's L*a*b* is D50, as Photoshop and libtiff have it; libvips' own arithmetic takes D65.
+        whole = pyvips.Image.new_from_source(
+            pyvips.Source.new_from_memory(data), "", access="sequential", fail_on="truncated"
+        )
+        light = whole.colourspace("lab").icc_export(output_profile="srgb", pcs="lab", intent="relative", depth=8)
+        return light.thumbnail_image(_SIDE, height=_SIDE, size="down", no_rotate=True)
     # Inks do not mix as light does: libvips leaves them before it reduces, by this profile or by one of its own.
     inks = {"output_profile": "srgb", "intent": "relative"} if header.interpretation == "cmyk" else {}
     return pyvips.Image.thumbnail_source(

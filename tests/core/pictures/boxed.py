@@ -4,6 +4,7 @@ import itertools
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from tests.core.pictures.private import MARK
@@ -191,4 +192,4 @@ for _kind, _name in (("HEIF", "heic"), ("AVIF", "avif")):
         "a kind of auxiliary picture": _auxiliary,
         "behind a profile": _tailed,
     }.items():
-        HIDDEN[f"{_name}, {_what}"] = lambda make=_make, kind=_kind: make(kind)
+        HIDDEN[f"{_name}, {_what}"] = partial(_make, _kind)

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
+import pyvips
 from PIL import Image, ImageCms
 
 from safelight.pictures.errors import UnreadablePicture
@@ -107,3 +108,40 @@ def test_it_is_refused_in_plain_words(name: str) -> None:
     with pytest.raises(UnreadablePicture) as caught:
         render(STRANGE[name]())
     assert caught.value.reason == f"This TIFF picture {REFUSED}"
+
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+
+
+def plain(width: int, height: int, colour: tuple[int, int, int]) -> pyvips.Image:
+    """One colour."""
+    return (pyvips.Image.black(width, height, bands=3) + list(colour)).cast("uchar").copy(interpretation="srgb")
+
+
+def pages(*sizes: tuple[int, int]) -> bytes:
+    """The first page red, the others, each half of the one before as in a pyramid, blue."""
+    made = [Image.new("RGB", size, RED if n == 0 else BLUE) for n, size in enumerate(sizes)]
+    return encode(made[0], "TIFF", compression="tiff_deflate", save_all=True, append_images=made[1:])
+
+
+def pyramid(width: int, height: int, *, subifd: bool) -> bytes:
+    """Smaller copies in pages of their own or within the first."""
+    options = {"tile": True, "tile_width": 128, "tile_height": 128, "compression": "deflate"}
+    data: bytes = plain(width, height, RED).tiffsave_buffer(pyramid=True, subifd=subifd, **options)
+    return data
+
+
+@pytest.mark.parametrize("size", [(320, 240), (3000, 2000), (6000, 4000)])
+@pytest.mark.parametrize("kind", ["pages", "pyramid of pages", "pyramid within the page"])
+def test_the_first_page_is_taken_in_full_whatever_smaller_ones_follow(kind: str, size: tuple[int, int]) -> None:
+    width, height = size
+    halves = [size, (width // 2, height // 2), (width // 4, height // 4)]
+    data = pages(*halves) if kind == "pages" else pyramid(width, height, subifd="within" in kind)
+    made = render(data)
+    assert (made.width, made.height) == size
+    scale = min(1.0, 2560 / width)
+    large = Image.open(io.BytesIO(made.renditions[0].data)).convert("RGB")
+    assert large.size == (round(width * scale), round(height * scale))
+    for rendition in made.renditions[:3]:
+        [middle] = centres(Image.open(io.BytesIO(rendition.data)).convert("RGB"), 1)
+        assert math.dist(middle, RED) < 8

@@ -5,6 +5,8 @@ Options that are not obvious, each measured with libvips 8.18 and pyvips 3.2:
 - A profile is converted from after the reduction, and only where there is one other than sRGB: `output_profile` costs a
   24 MP picture without a profile four times its processing, for nothing.
 - Turned last and in memory: `thumbnail` would copy the picture once more to turn it.
+- `thumbnail_source` takes a smaller page of a TIFF, or the thumbnail within an AVIF, for the picture's own reduction,
+  which it need not be, and of a TIFF one that is too small: these are loaded whole.
 - `linear=True` and shrinking in the JPEG decoder are five times slower and visibly softer, respectively.
 """
 
@@ -42,7 +44,7 @@ def decode(data: bytes, facts: Facts) -> Decoded:
         header = pyvips.Image.new_from_source(pyvips.Source.new_from_memory(data), "")
         width, height, exif = header.width, header.height, _block(header, data, facts)
         orientation = _orientation(header, facts)
-        image = _reduced(data, header)
+        image = _reduced(data, header, facts)
     image = _flat(_srgb(image, facts)).copy_memory()
     if orientation in range(2, 9):
         image = _upright(image, orientation).copy_memory()
@@ -53,19 +55,18 @@ def decode(data: bytes, facts: Facts) -> Decoded:
     return Decoded(image, width, height, exif)
 
 
-def _reduced(data: bytes, header: pyvips.Image) -> pyvips.Image:
+def _reduced(data: bytes, header: pyvips.Image, facts: Facts) -> pyvips.Image:
     if header.interpretation == "multiband":
         # ICC L*a*b* and LogLuv in TIFF: their numbers would pass for red, green and blue.
         raise pyvips.Error("colours that are not supported")
     if header.interpretation in _LAB:
         # The white of TIFF's L*a*b* is D50, as Photoshop and libtiff have it; libvips' own arithmetic takes D65.
-        whole = pyvips.Image.new_from_source(
-            pyvips.Source.new_from_memory(data), "", access="sequential", fail_on="truncated"
-        )
-        light = whole.colourspace("lab").icc_export(output_profile="srgb", pcs="lab", intent="relative", depth=8)
+        light = _whole(data).colourspace("lab").icc_export(output_profile="srgb", pcs="lab", intent="relative", depth=8)
         return light.thumbnail_image(_SIDE, height=_SIDE, size="down", no_rotate=True)
     # Inks do not mix as light does: libvips leaves them before it reduces, by this profile or by one of its own.
     inks = {"output_profile": "srgb", "intent": "relative"} if header.interpretation == "cmyk" else {}
+    if facts.format in ("tiff", "avif"):
+        return _whole(data).thumbnail_image(_SIDE, height=_SIDE, size="down", no_rotate=True, **inks)
     return pyvips.Image.thumbnail_source(
         pyvips.Source.new_from_memory(data),
         _SIDE,
@@ -75,6 +76,12 @@ def _reduced(data: bytes, header: pyvips.Image) -> pyvips.Image:
         option_string="[fail_on=truncated]",
         **inks,
     )
+
+
+def _whole(data: bytes) -> pyvips.Image:
+    """The first page in all its pixels, row by row."""
+    source = pyvips.Source.new_from_memory(data)
+    return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated")
 
 
 def _srgb(image: pyvips.Image, facts: Facts) -> pyvips.Image:

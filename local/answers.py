@@ -61,4 +61,5 @@ def describe(route: str, responses: dict[str, Any]) -> None:
         if content is _ARCHIVE:
             responses["206"] = {"description": "The part that was asked for", "content": content}
     if route.startswith("HEAD "):
-        responses["200"].pop("content", None)
+        for answer in responses.values():
+            answer.pop("content", None)

@@ -51,6 +51,7 @@ def download_manifest(request: Request, wanted: VisitorsArchive, connection: Db,
     return json_response(request, manifest_of(wanted, connection, archives))
 
 
+@app.head("/s/{share_id}/photos/{photo_id}/file", name="head_file", responses={200: {"content": {"image/*": {}}}})
 @app.get("/s/{share_id}/photos/{photo_id}/file", responses={200: {"content": {"image/*": {}}}})
 def download_file(
     request: Request, visit: LiveVisit, photo_id: uuid.UUID, connection: Db, archives: Archives

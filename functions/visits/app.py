@@ -51,6 +51,7 @@ def view_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: Pu
     return visits.full_url(signer, visits.photo(connection, share, photo_id))
 
 
+@app.head("/s/{share_id}/download/{photo_id}", name="head_photo", status_code=307, response_class=RedirectResponse)
 @app.get("/s/{share_id}/download/{photo_id}", status_code=307, response_class=RedirectResponse)
 def download_photo(
     request: Request, visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 
 import httpx2 as httpx
@@ -49,9 +51,19 @@ class Link:
         return not (self.revoked or self.expired or self.deleted)
 
 
+def _browser() -> httpx.Client:
+    """One that no other visitor has."""
+    browser = client()
+    browser.headers["User-Agent"] = f"visitor {uuid.uuid4()}"
+    return browser
+
+
 @dataclass(eq=False)
 class Visitor:
-    http: httpx.Client = field(default_factory=client)
+    """`copies`: of which photo, in which quality, by which link, how often."""
+
+    http: httpx.Client = field(default_factory=_browser)
+    copies: Counter[tuple[Link, int, str]] = field(default_factory=Counter)
     grants: dict[Link, int] = field(default_factory=dict)
     picks: dict[Link, set[str]] = field(default_factory=dict)
     submitted: set[Link] = field(default_factory=set)

@@ -286,8 +286,8 @@ def test_a_key_cannot_raise_its_own_scope(world: World) -> None:
 # ---------------------------------------------------------------- limits
 
 
-def status(browser: httpx.Client, path: str, _: int) -> int:
-    return browser.get(path).status_code
+def status(browser: httpx.Client, path: str, visitor: int) -> int:
+    return browser.get(path, headers={"User-Agent": f"visitor {visitor}"}).status_code
 
 
 def test_a_limit_holds_in_every_race(world: World) -> None:

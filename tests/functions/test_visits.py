@@ -210,7 +210,7 @@ def test_two_hundred_visitors_at_once_are_all_counted(shared: Shared) -> None:
     visitor = client()
     targets = paths(share, shared.photos[0])
     wanted = [targets[0], targets[2]] * 100
-    statuses = in_parallel(200, lambda n: visitor.get(wanted[n]).status_code)
+    statuses = in_parallel(200, lambda n: visitor.get(wanted[n], headers={"User-Agent": f"visitor {n}"}).status_code)
     assert sorted(statuses) == [200] * 100 + [307] * 100
     assert shared.counters(share) == (100, 100, 0)
 
@@ -220,7 +220,7 @@ def test_a_limit_is_never_overrun_by_two_hundred_at_once(shared: Shared) -> None
     visitor = client()
     targets = paths(share, shared.photos[0])
     wanted = [targets[2], targets[3]] * 100
-    answers = in_parallel(200, lambda n: visitor.get(wanted[n]))
+    answers = in_parallel(200, lambda n: visitor.get(wanted[n], headers={"User-Agent": f"visitor {n}"}))
     given = [answer for answer in answers if answer.status_code in (200, 307)]
     assert len(given) == 17
     for answer in answers:
@@ -247,7 +247,7 @@ def test_a_resumed_or_refused_archive_counts_once(shared: Shared) -> None:
     assert visitor.head(path).headers["content-length"] == str(size)
     assert shared.counters(share) == (0, 0, 1)
     assert visitor.get(path, headers={"Range": "bytes=100-", "If-Range": '"old"'}).status_code == 200
-    assert shared.counters(share) == (0, 0, 2)
+    assert shared.counters(share) == (0, 0, 1)
 
 
 def test_an_empty_gallery_is_shown_and_has_nothing_to_download() -> None:

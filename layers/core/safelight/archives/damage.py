@@ -28,7 +28,9 @@ def report(gallery_id: uuid.UUID, entry: Entry, reason: str) -> bool:
     """Note on the photo that its bytes are damaged; whether `reason`, the code of a store's error, is damage at all."""
     if reason not in REASONS:
         return False
-    made_from = select(Rendition.photo_id).where(Rendition.s3_key == entry.key, Rendition.photo_id == Photo.id).exists()
+    # A rendition that was made anew since the archive was planned is another one, and sound.
+    same = (Rendition.s3_key == entry.key) & (Rendition.etag == entry.etag)
+    made_from = select(Rendition.photo_id).where(same, Rendition.photo_id == Photo.id).exists()
     with transaction() as session:
         session.execute(
             noting((Photo.gallery_id == gallery_id) & ((Photo.s3_key == entry.key) | made_from), REASONS[reason])

@@ -55,7 +55,6 @@ class ArchiveDownload(Base):
     visitor: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     archive: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
-    broken: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     asked_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
 
 

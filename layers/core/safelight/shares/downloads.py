@@ -2,10 +2,11 @@
 
 - A download is one visitor's fetching of one file of one link: an archive (the same photos in the same size), or a
   photo. A visitor is the day's salted hash of address and program (`visitors.Visitor`).
-- A request for the whole file starts a download. It carries an earlier one on when that one is known to have broken
-  off, or when it is an archive in the bucket, where nobody sees whether it did.
-- A request with a Range belongs to the visitor's download of that file, whichever of its parallel segments comes
-  first. Only when there is none does it start one: skipping the first byte is no way around a limit.
+- A visitor's first request for a file starts a download, with or without a Range, whichever of its parallel segments
+  comes first: skipping the first byte is no way around a limit. Every later one carries it on.
+- So does one for the whole file again. Whether the bytes of the one before arrived cannot be seen here: they may lie in
+  buffers of either side, a proxy may have lost them, and the bucket tells nobody. Programs resume that way, too: the
+  first request of aria2 always asks for the whole.
 - A download is carried on until the day after it began ends (UTC), so for 24 hours at least: a visitor is looked for
   under the hash of today and of yesterday.
 - It is carried on for `COPIES` times its bytes. They are summed up as they are asked for, and what the server could
@@ -23,10 +24,8 @@ Why ten: each resume asks for all that is left, so a line that breaks six times 
 behind a proxy that took the bytes and lost them; a program with sixteen connections to the end, one behind the other,
 asks for eight and a half. A resume that is refused is worse than a copy too many for one who asks again and again.
 
-That a download broke off is noted when the server could not hand over the last byte. Bytes lost behind that, in a
-proxy, or with a process that was killed, are not seen: continued with a Range such a download is still the same one,
-started from the beginning it is a second one. Nor is it seen what somebody fetches with a signed address of the bucket
-while it lives.
+What a process that was killed had not sent is not taken off again. Nor is it seen what somebody fetches with a signed
+address of the bucket while it lives.
 """
 
 import hashlib
@@ -96,11 +95,10 @@ class Item:
     photo_id: uuid.UUID | None = None
 
 
-def begin(connection: Connection, item: Item, asked: int, *, ranged: bool, unseen: bool) -> bool:
+def begin(connection: Connection, item: Item, asked: int) -> bool:
     """Count a request for `asked` bytes unless it carries a download on; whether it was counted.
 
-    `ranged` when the answer will be a part, `unseen` when the bucket sends an archive. Raises DownloadLimitReached,
-    which must undo the transaction.
+    Raises DownloadLimitReached, which must undo the transaction.
     """
     # Parallel first requests wait here for one another, those of just before midnight and just after it too: each
     # takes the locks of both its days, the earlier day's first.
@@ -109,25 +107,21 @@ def begin(connection: Connection, item: Item, asked: int, *, ranged: bool, unsee
         yesterday=_lock(item, item.yesterday),
         today=_lock(item, item.visitor),
     )
-    found = connection.run(_LATEST + " FOR UPDATE", **_key(item))
-    for visitor, broken, before in found:
-        if (ranged or broken or unseen) and before + asked <= COPIES * item.size:
-            # A segment says nothing about the others, so it leaves `broken` as it is.
+    for visitor, before in connection.run(_LATEST + " FOR UPDATE", **_key(item)):
+        if before + asked <= COPIES * item.size:
             connection.run(
-                "UPDATE archive_downloads SET at = now(), broken = broken AND cast(:ranged AS boolean),"
-                " asked_bytes = asked_bytes + cast(:asked AS bigint)"
+                "UPDATE archive_downloads SET at = now(), asked_bytes = asked_bytes + cast(:asked AS bigint)"
                 " WHERE share_id = :share AND visitor = :visitor AND archive = :file",
                 share=item.share.id,
                 visitor=visitor,
                 file=item.file,
-                ranged=ranged,
                 asked=asked,
             )
             return False
     connection.run(
         "INSERT INTO archive_downloads (share_id, visitor, archive, asked_bytes)"
         " VALUES (:share, :visitor, :file, :asked) ON CONFLICT (share_id, visitor, archive)"
-        " DO UPDATE SET at = now(), broken = false, asked_bytes = excluded.asked_bytes",
+        " DO UPDATE SET at = now(), asked_bytes = excluded.asked_bytes",
         share=item.share.id,
         visitor=item.visitor,
         file=item.file,
@@ -146,15 +140,15 @@ def check(connection: Connection, item: Item) -> None:
     if item.share.max_downloads is None or visits.used(connection, item.share) < item.share.max_downloads:
         return
     found = connection.run(_LATEST, **_key(item))
-    if not found or found[0][2] >= COPIES * item.size:
+    if not found or found[0][1] >= COPIES * item.size:
         raise visits.DownloadLimitReached
 
 
 def broke_off(connection: Connection, item: Item, unsent: int) -> None:
-    """The answer ended `unsent` bytes before its end: what comes next is the same download."""
+    """The answer ended `unsent` bytes before its end: they were asked for in vain."""
     for [visitor, *_] in connection.run(_LATEST + " FOR UPDATE", **_key(item)):
         connection.run(
-            "UPDATE archive_downloads SET broken = true, at = now(),"
+            "UPDATE archive_downloads SET at = now(),"
             " asked_bytes = greatest(asked_bytes - cast(:unsent AS bigint), 0)"
             " WHERE share_id = :share AND visitor = :visitor AND archive = :file",
             share=item.share.id,
@@ -166,7 +160,7 @@ def broke_off(connection: Connection, item: Item, unsent: int) -> None:
 
 # The visitor's download of the file: today's, or else yesterday's.
 _LATEST = (
-    "SELECT visitor, broken, asked_bytes FROM archive_downloads"
+    "SELECT visitor, asked_bytes FROM archive_downloads"
     " WHERE share_id = :share AND archive = :file AND visitor IN (:visitor, :yesterday)"
     " ORDER BY visitor = :visitor DESC LIMIT 1"
 )

@@ -75,7 +75,7 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
             return building.waiting(request, progress)
         check_unchanged(request, planned)
     if request.method == "GET":
-        count(connection, wanted, planned, requested, unseen=built)
+        count(connection, wanted, planned, requested)
     if built and not is_probe(requested):
         return built_archive(request, planned, wanted.filename)
     return ArchiveResponse(
@@ -115,12 +115,12 @@ def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested, *, unseen: bool) -> None:
+def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested) -> None:
     """Count a visitor's request for bytes, as `shares.downloads` says. Raises DownloadLimitReached."""
     if wanted.visit is None or requested.status == 416 or is_probe(requested):
         return
     item, asked = item_of(wanted.visit, wanted, planned), requested.stop - requested.start
-    downloads.begin(connection, item, asked, ranged=requested.status == 206, unseen=unseen)
+    downloads.begin(connection, item, asked)
 
 
 def check(connection: Connection, wanted: Wanted, planned: Layout) -> None:

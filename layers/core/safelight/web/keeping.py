@@ -20,17 +20,19 @@ def download_response(
     """The way to a photo's file, for the part that the request asks for.
 
     The bucket's address gives the whole file, so it is only for who asks for the whole. A part, a probe, and a file
-    that is cut on the way are answered and counted by `web.single`, to the byte. Raises PasswordRequired, DownloadsOff,
-    NotForPreviews, NotFound, DownloadLimitReached.
+    that is cut on the way are answered and counted by `web.single`, to the byte. So is HEAD, which no signed address
+    answers, and a part of a file that has changed: the bucket does not know If-Range, and would send a part of the new
+    one. Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadLimitReached.
     """
     share = visit.admit_download("web")
     file = photo_file(connection, share, photo_id)
     part = parse_range(request.headers.get("range"), request.headers.get("if-range"), size=file.size, etag=file.etag)
     partial = part.status == 206 and part.stop - part.start < file.size
-    if file.shown.cut or partial:
+    changed = part.status == 200 and "range" in request.headers
+    if file.shown.cut or partial or changed or request.method == "HEAD":
         return RedirectResponse(f"{settings().base_path}/s/{share.id}/photos/{photo_id}/file", 307)
     if part.status == 416:
         return Response(None, 416, {"Content-Range": f"bytes */{file.size}", "Accept-Ranges": "bytes"})
     item = downloads.Item(share, visit.visitor, visit.yesterday, file.digest, file.size, photo_id)
-    downloads.begin(connection, item, file.size, ranged=part.status == 206, unseen=False)
+    downloads.begin(connection, item, file.size)
     return RedirectResponse(visits.download_url(signer, file.shown), 307)

@@ -25,7 +25,8 @@ def file_response(
     file = photo_file(connection, share, photo_id)
     wanted = Wanted(share.gallery_id, share.title, "original", visit, photo_id=photo_id)
     requested = part_of(request, file)
-    count(connection, wanted, file, requested, unseen=False)
+    if request.method == "GET":
+        count(connection, wanted, file, requested)
     return ArchiveResponse(
         file,
         requested,

@@ -45,10 +45,12 @@ def unlock(body: UnlockBody, visit: LiveVisit, response: Response, connection: D
 
 
 @app.get("/s/{share_id}/photos/{photo_id}", status_code=307, response_class=RedirectResponse)
-def view_photo(visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner) -> str:
-    """Go to a photo at the largest size the link allows to look at."""
+def view_photo(
+    visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner, size: visits.Look = "large"
+) -> str:
+    """Go to a photo as it is looked at, the largest of its pictures unless another is asked for."""
     share = visit.admit()
-    return visits.full_url(signer, visits.photo(connection, share, photo_id))
+    return visits.look_url(signer, share, visits.photo(connection, share, photo_id), size)
 
 
 @app.head("/s/{share_id}/download/{photo_id}", name="head_photo", status_code=307, response_class=RedirectResponse)

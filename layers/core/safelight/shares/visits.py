@@ -21,6 +21,7 @@ from safelight.storage.disposition import attachment
 from safelight.storage.signer import Signer
 
 type Size = Literal["original", "web"]
+type Look = Literal["thumb", "preview", "large"]
 type Kind = Literal["view", "single_download", "zip_download"]
 
 # A thumbnail's URL is the same string for five minutes, so that a browser can keep the picture, and dead within 15.
@@ -146,9 +147,9 @@ def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
     return Shown(found, filename, content_type, original_key, large_key, as_is, originals and cleanable and not as_is)
 
 
-def full_url(signer: Signer, shown: Shown) -> str:
-    """The largest picture to look at, for two minutes; never the original, which is a download and counts as one."""
-    return signer.get_urls(FULL_SECONDS)(shown.large_key)
+def look_url(signer: Signer, share: Share, shown: Shown, size: Look) -> str:
+    """A picture to look at, for two minutes; never the original, which is a download and counts as one."""
+    return signer.get_urls(FULL_SECONDS)(keys.rendition(share.gallery_id, shown.id, size))
 
 
 def download_url(signer: Signer, shown: Shown) -> str:

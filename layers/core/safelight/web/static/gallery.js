@@ -8,13 +8,6 @@ const photos = [];
 let gallery = null;
 let shown = -1;
 
-// Ask for a page of the gallery: the answer, and its body or what is wrong with it.
-async function ask(cursor) {
-  const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
-  const answer = await fetch(here + query, { headers: { Accept: "application/json" } }).catch(() => null);
-  return [answer, (await answer?.json().catch(() => null)) ?? {}];
-}
-
 let loading = null;
 // One page at a time, however often the button is pressed.
 function load(cursor) {
@@ -23,7 +16,9 @@ function load(cursor) {
 
 async function add(cursor) {
   at(".more").disabled = true;
-  const [answer, body] = await ask(cursor);
+  const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
+  const answer = await fetch(here + query, { headers: { Accept: "application/json" } }).catch(() => null);
+  const body = (await answer?.json().catch(() => null)) ?? {};
   at(".more").disabled = false;
   if (answer?.status === 401 && body.code === "password_required") return lock();
   at(".more").textContent = answer?.ok ? "Show more photos" : "That did not work. Try again";
@@ -31,7 +26,7 @@ async function add(cursor) {
   if (!answer?.ok) return say(body.detail || "The gallery cannot be opened just now. Please try again in a moment.");
   gallery = body;
   const first = photos.length;
-  photos.push(...body.photos.map((photo) => ({ ...photo, page: cursor })));
+  photos.push(...body.photos);
   at(".lock").hidden = true;
   present(first);
   if (!first && photos.length) await favourites.begin(here, { prepare: downloads.prepare, refresh: filter });
@@ -68,8 +63,7 @@ function tile(photo, index) {
   image.decoding = "async";
   image.alt = "";
   image.onload = () => image.classList.add("shown");
-  // A page left open outlives its signed addresses.
-  image.onerror = () => renew(photo, image);
+  image.onerror = () => renew(image, photo, "thumb");
   image.src = photo.thumbnail_url;
   button.append(image);
   button.onclick = () => open(index);
@@ -78,20 +72,10 @@ function tile(photo, index) {
   return item;
 }
 
-// Addresses of pictures die after a quarter of an hour, and one answer renews a whole page of them.
-const renewals = new Map(); // page → when it was asked for again, and the answer
-async function renew(photo, image) {
-  let renewal = renewals.get(photo.page);
-  if (!renewal || Date.now() - renewal.at > 600_000) {
-    renewal = { at: Date.now(), answer: ask(photo.page) };
-    renewals.set(photo.page, renewal);
-  }
-  if (image.dataset.renewed === String(renewal.at)) return; // that answer did not help
-  image.dataset.renewed = renewal.at;
-  const fresh = ((await renewal.answer)[1].photos || []).find((other) => other.photo_id === photo.photo_id);
-  if (!fresh) return;
-  Object.assign(photo, fresh);
-  image.src = photo.thumbnail_url;
+// A page left open outlives its signed addresses: this one signs a new one each time.
+function renew(image, photo, size) {
+  const lasting = `${here}/photos/${photo.photo_id}?size=${size}`;
+  if (!image.src.endsWith(lasting)) image.src = lasting;
 }
 
 function open(index) {
@@ -109,7 +93,7 @@ function show(index) {
   const places = visible();
   const place = places.indexOf(shown);
   favourites.follow(photo);
-  at(".viewer img").dataset.other = `${here}/photos/${photo.photo_id}`;
+  at(".viewer img").onerror = ({ target }) => renew(target, photo, "preview");
   at(".viewer img").src = photo.preview_url;
   at(".viewer img").alt = photo.filename;
   at(".viewer .name").textContent = photo.filename;
@@ -119,11 +103,6 @@ function show(index) {
   history.replaceState(history.state, "", `#${photo.photo_id}`);
   for (const by of [1, -1]) new Image().src = photos[places.at((place + by) % places.length)].preview_url;
 }
-
-// The signed address has died: this one signs a new one each time.
-at(".viewer img").onerror = ({ target }) => {
-  if (!target.src.endsWith(target.dataset.other)) target.src = target.dataset.other;
-};
 
 function step(by) {
   const places = visible();

@@ -9,13 +9,15 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
 import jwt
 import pytest
 
-from safelight.accounts import queries, sessions
+from safelight.accounts import queries, service, sessions
 from safelight.clock import now
 from safelight.db.engine import transaction
 from safelight.security import tokens
@@ -304,6 +306,92 @@ def test_signing_in_with_the_old_password_while_it_changes_leaves_no_session() -
     tokens = [answer.json()["access_token"] for turn, answer in enumerate(answers) if turn != 3 and answer.is_success]
     for token in tokens:
         assert client().get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert len(anna.call("GET", "/auth/sessions").json()) == 1
+
+
+class Comparing:
+    """Holds up the first comparison of a password, right after it was made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._compare, self._first = service.verify_password, threading.Lock()
+        self.compared, self.go_on = threading.Event(), threading.Event()
+        monkeypatch.setattr(service, "verify_password", self._held)
+
+    def _held(self, password: str, hashed: str | None) -> bool:
+        matches = self._compare(password, hashed)
+        if self._first.acquire(blocking=False):
+            self.compared.set()
+            assert self.go_on.wait(30)
+        return matches
+
+    def meanwhile(self, asked: Callable[[], httpx.Response], then: Callable[[], None]) -> httpx.Response:
+        """The answer to what is asked, where `then` happens while its password is compared."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(asked)
+            try:
+                assert self.compared.wait(30)
+                then()
+            finally:
+                self.go_on.set()
+            return waiting.result(30)
+
+
+@pytest.mark.parametrize("ended", ["by a new password", "by its owner", "by an administrator"])
+def test_a_session_that_ends_while_its_password_is_compared_sets_no_other(
+    ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = Photographer.registered()
+    thief = Photographer(client(), anna.email)
+    thief.sign_in()
+    [stolen] = [one["id"] for one in thief.call("GET", "/auth/sessions").json() if one["current"]]
+    kept = "Correct-Horse-8" if ended == "by a new password" else PASSWORD
+
+    def end() -> None:
+        if ended == "by a new password":
+            body = {"current_password": PASSWORD, "new_password": kept}
+            assert anna.call("POST", "/auth/password", json=body).status_code == 204
+        elif ended == "by its owner":
+            assert anna.call("DELETE", f"/auth/sessions/{stolen}").status_code == 204
+        else:
+            sql("UPDATE users SET is_active = false WHERE email = :email", email=anna.email)
+
+    body = {"current_password": PASSWORD, "new_password": "Stolen-Horse-9"}
+    late = Comparing(monkeypatch).meanwhile(lambda: thief.call("POST", "/auth/password", json=body), end)
+    problem(late, 401, "unauthorized")
+    sql("UPDATE users SET is_active = true WHERE email = :email", email=anna.email)
+    statuses = [
+        client().post("/auth/login", json={"email": anna.email, "password": password}).status_code
+        for password in ("Stolen-Horse-9", kept)
+    ]
+    assert statuses == [401, 200]
+
+
+def test_one_session_sets_two_passwords_at_once_and_the_first_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    bodies = [{"current_password": PASSWORD, "new_password": f"Correct-Horse-{n}"} for n in (8, 9)]
+
+    def first() -> None:
+        assert anna.call("POST", "/auth/password", json=bodies[0]).status_code == 204
+
+    late = Comparing(monkeypatch).meanwhile(lambda: anna.call("POST", "/auth/password", json=bodies[1]), first)
+    problem(late, 401, "unauthorized")
+    assert client().post("/auth/login", json={"email": anna.email, "password": "Correct-Horse-8"}).is_success
+
+
+def test_signing_in_while_the_account_is_kept_out_leaves_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would come alive when the account is let in again."""
+    anna, boss = Photographer.registered(), Photographer.registered()
+    sql("UPDATE users SET is_admin = true WHERE email = :email", email=boss.email)
+    path = f"/admin/users/{anna.call('GET', '/auth/me').json()['id']}"
+
+    def keep_out() -> None:
+        assert boss.call("PATCH", path, json={"is_active": False}).status_code == 200
+
+    login = {"email": anna.email, "password": PASSWORD}
+    late = Comparing(monkeypatch).meanwhile(lambda: client().post("/auth/login", json=login), keep_out)
+    problem(late, 401, "unauthorized")
+    assert boss.call("PATCH", path, json={"is_active": True}).status_code == 200
+    anna.sign_in()
     assert len(anna.call("GET", "/auth/sessions").json()) == 1
 
 

@@ -54,13 +54,15 @@ def compared(session: Session, name: str) -> str:
     return spelt
 
 
-def keep_password(session: Session, user: User) -> bool:
-    """Whether the password is still the one that was read; until the transaction ends it cannot change.
+def keep_password(session: Session, user: User, *, to_change: bool = False) -> bool:
+    """Whether the account is let in with the password that was read; until the transaction ends neither changes.
 
-    So a session is either begun before a password changes, and then ended with the others, or not at all.
+    So a session is either begun before a password changes or its account is kept out, and then ended with the others,
+    or not at all; and `to_change` one password is replaced by one other.
     """
-    same = select(User.id).where(User.id == user.id, User.password_hash == user.password_hash)
-    return session.scalar(same.with_for_update(read=True)) is not None
+    same = select(User.id).where(User.id == user.id, User.password_hash == user.password_hash, User.is_active)
+    locked = same.with_for_update(key_share=True) if to_change else same.with_for_update(read=True)
+    return session.scalar(locked) is not None
 
 
 def lock_refresh_token(session: Session, token_hash: bytes) -> RefreshToken | None:

@@ -54,7 +54,7 @@ def authenticate(session: Session, name: str, password: str, ip: str | None, sec
         matches = verify_password(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
             raise Unauthorized("This name and password do not match")
-        if not queries.keep_password(session, user):  # it was changed while we compared
+        if not queries.keep_password(session, user):  # it was changed, or the account kept out, while we compared
             raise Unauthorized("This name and password do not match")
     return user
 
@@ -75,13 +75,23 @@ def change_password(
 ) -> None:
     """Set a new password and end the other sessions.
 
-    Raises Forbidden when the present one is wrong, TooManyRequests.
+    Raises Forbidden when the present one is wrong, TooManyRequests, and Unauthorized when the account, the session or
+    the password was taken away meanwhile.
     """
     with limits.password(session, secret, user.id):
         if not verify_password(request.current_password, user.password_hash):
             raise Forbidden("The current password is not right")
-    user.password_hash = hash_password(request.new_password)
+        new = hash_password(request.new_password)
+    # A session that another change has just ended must not set its own password after it. The session is looked at in
+    # a second statement: the first one, which may have waited, sees other tables as they were before.
+    if not queries.keep_password(session, user, to_change=True) or not _lives(session, user.id, keep_family):
+        raise Unauthorized("This session was ended")
+    user.password_hash = new
     queries.revoke_all(session, now, user_id=user.id, keep=keep_family)
+
+
+def _lives(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) -> bool:
+    return family_id is None or queries.user_in_session(session, user_id, family_id) is not None
 
 
 def delete(session: Session, user: User, now: dt.datetime) -> uuid.UUID:

@@ -279,7 +279,10 @@ def test_ctrl_c_leaves_a_part_to_go_on_with(
 ) -> None:
     link = large.link()
     large.way.rate = 2 * MIB
+    # Ignored, as it is behind a shell's `&`, the signal would be ignored by the command, too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(command("download", link), env=environment(), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     part = Path("Anna & Ben.zip.part")
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size > MIB):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import uuid
 from typing import Any
@@ -27,6 +28,10 @@ from tests.functions.support import in_parallel, problem, sql
 pytestmark = pytest.mark.usefixtures("shared_api")
 
 RENDER = child.render
+
+
+class Killed(BaseException):
+    """The worker's end, which nothing catches."""
 
 
 @pytest.fixture
@@ -84,6 +89,33 @@ def offered(walk_id: str) -> None:
     """The queue brings the walk's wake-up once."""
     [(job_id,)] = sql("SELECT id FROM jobs WHERE subject_id = :id AND status IN ('queued', 'running')", id=walk_id)
     assert handler(sqs_event(f"jobs/reprocess_gallery/{job_id}"), None) == {"batchItemFailures": []}
+
+
+def attempts(walk_id: str, *, left: int) -> None:
+    """So many are left for the photo at hand; with none, every worker that tried has died."""
+    sql("UPDATE jobs SET attempts = max_attempts - :left WHERE subject_id = :id", id=walk_id, left=left)
+
+
+def due(walk_id: str) -> None:
+    """Nobody waits for a pause or for the lease of a worker that died."""
+    sql(
+        "UPDATE jobs SET run_after = now(), lease_until = now() - interval '1 second' WHERE subject_id = :id",
+        id=walk_id,
+    )
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, *calls: int) -> list[bytes]:
+    """Rendering goes wrong at these calls, counted from one; what it was called with."""
+    seen: list[bytes] = []
+
+    def render(data: bytes, content_type: str) -> Rendered:
+        seen.append(data)
+        if len(seen) in calls:
+            raise error
+        return RENDER(data, content_type)
+
+    monkeypatch.setattr(child, "render", render)
+    return seen
 
 
 def test_renditions_are_made_again_and_whoever_looks_sees_the_old_ones_meanwhile(
@@ -282,9 +314,6 @@ def test_a_killed_worker_loses_the_photo_at_hand_and_no_more(
     begun = begin(boss, gallery)
     seen: list[bytes] = []
 
-    class Killed(BaseException):
-        pass
-
     def die_at_the_second(data: bytes, content_type: str) -> Rendered:
         seen.append(data)
         if len(seen) == 2:
@@ -316,6 +345,95 @@ def test_a_photo_that_kills_every_worker_is_passed_over(boss: Photographer, anna
     done = state(boss, begun["id"])
     assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 1)
     assert done["failures"] == [{"photo_id": photos(anna, gallery)[0]["id"], "reason": walk.NOT_MADE}]
+
+
+@pytest.mark.parametrize("error", [UnreadablePicture("Too new."), RuntimeError("once more than that"), Killed()])
+def test_the_photo_that_failed_is_the_one_passed_over_though_it_was_deleted(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    first, *others = (photo["id"] for photo in photos(anna, gallery))
+    begun = begin(boss, gallery)
+    made: list[bytes] = []
+    attempts(begun["id"], left=1)
+
+    def fail_the_first(data: bytes, content_type: str) -> Rendered:
+        if anna.call("DELETE", f"/photos/{first}").status_code == 204:
+            raise error
+        made.append(data)
+        return RENDER(data, content_type)
+
+    monkeypatch.setattr(child, "render", fail_the_first)
+    with contextlib.suppress(Killed):
+        offered(begun["id"])
+    due(begun["id"])
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"], len(made)) == ("completed", 3, 1, len(others))
+    assert [one["photo_id"] for one in done["failures"]] == [first]
+
+
+def test_attempts_at_a_photo_that_was_deleted_do_not_count_against_the_next(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+    fail = fails(monkeypatch, RuntimeError("an accident"), 1, 2)
+    attempts(begun["id"], left=2)
+    offered(begun["id"])
+    assert anna.call("DELETE", f"/photos/{photos(anna, gallery)[0]['id']}").status_code == 204
+    due(begun["id"])
+    offered(begun["id"])
+    due(begun["id"])
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"], len(fail)) == ("completed", 2, 0, 4)
+
+
+def test_after_a_photo_that_killed_every_worker_the_next_has_all_its_attempts(
+    boss: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+    fails(monkeypatch, RuntimeError("an accident"), 1)
+    attempts(begun["id"], left=0)
+    offered(begun["id"])
+    assert state(boss, begun["id"])["failed"] == 1
+    due(begun["id"])
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 1)
+
+
+def test_after_a_photo_that_is_refused_at_its_last_attempt_the_next_has_all_its_attempts(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = begin(boss, gallery)
+    gone = photos(anna, gallery)[0]["id"]
+    storage().delete([f"originals/{gallery}/{gone}"])
+    fails(monkeypatch, RuntimeError("an accident"), 1)
+    attempts(begun["id"], left=1)
+    offered(begun["id"])
+    assert state(boss, begun["id"])["failed"] == 1
+    due(begun["id"])
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], [one["photo_id"] for one in done["failures"]]) == ("completed", 3, [gone])
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_store_that_is_away_for_a_moment_after_a_photo_was_passed_over_ends_nothing(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    begun = begin(boss, gallery)
+    if left:
+        storage().delete([f"originals/{gallery}/{photos(anna, gallery)[0]['id']}"])
+    fails(monkeypatch, StorageUnavailable(), 1)
+    attempts(begun["id"], left=left)
+    offered(begun["id"])
+    half = state(boss, begun["id"])
+    assert (half["status"], half["done"], half["failed"]) == ("running", 1, 1)
+    due(begun["id"])
+    run_jobs()
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 1)
 
 
 def test_a_store_that_is_away_ends_the_walk_and_marks_no_photo(

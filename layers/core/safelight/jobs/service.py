@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func
@@ -98,13 +98,22 @@ def extend(session: Session, held: Claim, progress: float, *, lease_seconds: flo
     _change(session, held, progress=progress, lease_until=queries.seconds_from_now(lease_seconds))
 
 
-def step(session: Session, held: Claim, progress: float, *, anew: bool = False) -> None:
+def step(
+    session: Session, held: Claim, progress: float, *, anew: bool = False, payload: dict[str, Any] | None = None
+) -> Claim:
     """As `extend`, for work in many steps: with `anew` this one is done, and the next has all its attempts.
 
-    Raises LeaseLost.
+    `payload` is what the next claim is to know. The hold as it is now. Raises LeaseLost.
     """
-    values: dict[str, Any] = {"attempts": 0} if anew else {}
+    values: dict[str, Any] = {}
+    if anew:
+        values["attempts"] = 0
+        held = replace(held, attempt=1, last=False, exhausted=False)
+    if payload is not None:
+        values["payload"] = payload
+        held = replace(held, payload=payload)
     _change(session, held, progress=progress, lease_until=queries.seconds_from_now(LEASE_SECONDS), **values)
+    return held
 
 
 def release(session: Session, held: Claim, seconds: float) -> None:

@@ -1,14 +1,15 @@
 """The job that walks through a gallery: one photo after the other, a slice at a time.
 
 How far it came is committed with each photo, so a worker that dies loses at most the photo at hand. Between two photos
-it looks whether an upload or an analysis waits, and makes room for it. There is one job for a gallery and one photo at
-a time in it, so what runs at once is bounded by the function's own concurrency.
+it looks whether an upload or an analysis waits, and makes room for it. The job's payload names the photo at hand, so
+that attempts count for it alone and none but it is passed over, whatever comes and goes meanwhile. There is one job for
+a gallery and one photo at a time in it, so what runs at once is bounded by the function's own concurrency.
 """
 
 import logging
 import uuid
-from dataclasses import replace
 from time import monotonic
+from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ from safelight.db.engine import transaction
 from safelight.errors import StorageUnavailable
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
-from safelight.models import Reprocessing
+from safelight.models import Photo, Reprocessing
 from safelight.photos.processing import Render
 from safelight.queue import Queue
 from safelight.reprocessing import photo as one
@@ -36,6 +37,13 @@ NOT_MADE = "This photo could not be processed although we tried several times."
 AWAY = "The photo storage did not answer for some minutes. Start it again later."
 
 
+class Place(NamedTuple):
+    """Where a photo stood when it was begun."""
+
+    position: int
+    photo_id: uuid.UUID
+
+
 def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, seconds: float = SLICE_SECONDS) -> None:
     """Run one slice of a `reprocess_gallery` job, if it is due."""
     with transaction() as session:
@@ -52,7 +60,8 @@ def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, s
         row.total = row.done + queries.left(session, row)
         if held.exhausted:
             # Every attempt died on the same photo: it keeps what it has, and the others get their turn.
-            _skip(session, held, row, NOT_MADE)
+            at = _begun(held) or _next(session, row)
+            held = _skip(session, held, row, at, NOT_MADE) if at else held
     with log_context(job_id=str(job_id), gallery_id=str(row.gallery_id)):
         try:
             _slice(held, store, render, queue, monotonic() + seconds)
@@ -75,25 +84,23 @@ def _slice(held: Claim, store: one.Store, render: Render, queue: Queue, until: f
                 jobs.release(session, held, PAUSE_SECONDS)
                 return
             have = queries.renditions(session, photo.id)
-            # The lease counts from the photo's beginning, and nothing else would lengthen it meanwhile.
-            jobs.step(session, held, row.done / max(1, row.total))
+            held, at = _begin(session, held, row, photo)
         try:
             made = one.remake(store, render, photo, row.what, have)
         except one.NotRemade as error:
             with transaction() as session:
                 row = _held(session, held)
                 error.note(session, photo.id)
-                _skip(session, held, row, error.detail)
+                held = _skip(session, held, row, at, error.detail)
             continue
         except Exception as error:
             log.exception("photo not reprocessed", extra={"photo_id": str(photo.id), "attempt": held.attempt})
-            _later(held, error)
+            _later(held, at, error)
             return
         with transaction() as session:
             row = _held(session, held)
             one.keep(session, queue, photo.id, row.what, made)
-            _past(session, held, row, photo.position, photo.id)
-        held = replace(held, attempt=1, last=False)
+            held = _past(session, held, row, at)
     with transaction() as session:
         _held(session, held)
         jobs.release(session, held, 0)
@@ -107,24 +114,40 @@ def _held(session: Session, held: Claim) -> Reprocessing:
     return row
 
 
-def _skip(session: Session, held: Claim, row: Reprocessing, reason: str) -> None:
+def _begin(session: Session, held: Claim, row: Reprocessing, photo: Photo) -> tuple[Claim, Place]:
+    at, before = Place(photo.position, photo.id), _begun(held)
+    # Failed attempts at a photo that has gone since are none at this one.
+    anew = before is not None and before.photo_id != at.photo_id
+    named = {"position": at.position, "photo_id": str(at.photo_id)}
+    # The lease counts from the photo's beginning, and nothing else would lengthen it meanwhile.
+    return jobs.step(session, held, row.done / max(1, row.total), anew=anew, payload=named), at
+
+
+def _begun(held: Claim) -> Place | None:
+    named = held.payload
+    return Place(named["position"], uuid.UUID(named["photo_id"])) if named else None
+
+
+def _next(session: Session, row: Reprocessing) -> Place | None:
     photo = queries.after(session, row)
-    if photo is None:
-        return
+    return None if photo is None else Place(photo.position, photo.id)
+
+
+def _skip(session: Session, held: Claim, row: Reprocessing, at: Place, reason: str) -> Claim:
     row.failed += 1
     if len(row.failures) < FAILURES_NAMED:
-        row.failures = [*row.failures, {"photo_id": str(photo.id), "reason": reason}]
-    _past(session, held, row, photo.position, photo.id)
+        row.failures = [*row.failures, {"photo_id": str(at.photo_id), "reason": reason}]
+    return _past(session, held, row, at)
 
 
-def _past(session: Session, held: Claim, row: Reprocessing, position: int, photo_id: uuid.UUID) -> None:
+def _past(session: Session, held: Claim, row: Reprocessing, at: Place) -> Claim:
     row.done += 1
     row.total = max(row.total, row.done)
-    row.at_position, row.at_id = position, photo_id
-    jobs.step(session, held, row.done / max(1, row.total), anew=True)
+    row.at_position, row.at_id = at
+    return jobs.step(session, held, row.done / max(1, row.total), anew=True, payload={})
 
 
-def _later(held: Claim, error: Exception) -> None:
+def _later(held: Claim, at: Place, error: Exception) -> None:
     with transaction() as session:
         row = _held(session, held)
         reason = f"{type(error).__name__}: {error}"
@@ -134,8 +157,7 @@ def _later(held: Claim, error: Exception) -> None:
             # Nothing is wrong with the photos: the next ones would fare no better.
             _end(session, held, row, "failed", AWAY)
         else:
-            _skip(session, held, row, NOT_MADE)
-            jobs.release(session, held, 0)
+            jobs.release(session, _skip(session, held, row, at, NOT_MADE), 0)
 
 
 def _end(session: Session, held: Claim, row: Reprocessing, status: str, error: str | None) -> None:

@@ -204,6 +204,14 @@ PEOPLE = [
     "Mozilla/5.0 (Linux; Android 10; CUBOT_X20_PRO) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36",
     "Mozilla/5.0 (Linux; U; Android 9; Cubot Max 2) Version/4.0 Mobile Safari/537.36",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) AppleWebKit/605.1 Version/26.0 Safari/605.1 Technology Preview",
+    # Browsers inside apps.
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 [Pinterest/iOS]",
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/125.0 Mobile Safari/537.36 [Pinterest/Android]",
+    "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 Chrome/125.0 Mobile Safari/537.36 WhatsApp/2.24.9",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Viber/24.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Mastodon/2025.4",
+    "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 Chrome/125.0 Mobile Safari/537.36 Tumblr/35.1",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/125.0 Safari/537.36",
 ]
 
 
@@ -219,6 +227,12 @@ def test_programs_of_people_are_people(name: str) -> None:
         "SomethingNewBot/0.1", "new-bot (+https://example.com)", "Synapse (bot; +https://example.com)", "MyCrawler 2",
         "Screaming Frog SEO Spider/20", "archive.org_bot", "FeedFetcher-Google", "Yahoo! Slurp", "LinkPreview/1.0",
         "Link Preview Service", "Scrapy/2.11", "UptimeRobot/2.0", "", "  ", None,
+        "WhatsApp/2.23.20.0 N", "Viber/22.0", "Pinterest/0.2 (+https://www.pinterest.com/)", "Tumblr/14.0.835.186",
+        "Mastodon/4.3.8 (http.rb/5.2.0; +https://example.social/)", "whatsapp", "  Viber",
+        "Mozilla/5.0 (compatible; Pinterestbot/1.0; +https://www.pinterest.com/bot.html)",
+        "http.rb/5.2.0 (Mastodon/4.3.8; +https://example.social/)",
+        "Mozilla/5.0 (X11; Linux) Chrome/125.0 Safari/537.36 Google-Safety", "GoogleProducer; (+http://goo.gl/7y4SX)",
+        "BarracudaCentral", "Mozilla/5.0 (compatible; Dataprovider.com)",
     ],
 )  # fmt: skip
 def test_whoever_says_that_nobody_looks_is_believed(name: str | None) -> None:

@@ -47,15 +47,19 @@ COPIES = 10
 # manager (curl, wget, aria2) is none of them.
 #
 # First what such programs call themselves in general, then names that say nothing of it. Words are bounded by what else
-# they occur in: Cubot makes telephones, `fetch` is FreeBSD's curl.
+# they occur in: Cubot makes telephones, `fetch` is FreeBSD's curl. Names that are an app's too count only in front: its
+# previews begin with them (`WhatsApp/2.23`), while the browser in the app, with a person before it, begins with
+# `Mozilla/5.0` and names the app behind that.
 _AUTOMATIC = re.compile(
-    r"(?<!cu)bots?(?![a-z])|crawl|spider|scrap(?:er|y|ing)|unfurl|slurp|fetch(?:er|or|bot)"
+    r"^\s*(?:pinterest|viber|whatsapp|(?:http\.rb/\S+ \()?mastodon|tumblr)(?![a-z])"
+    r"|(?<!cu)bots?(?![a-z])|crawl|spider|scrap(?:er|y|ing)|unfurl|slurp|fetch(?:er|or|bot)"
     r"|(?:link|url|uri|site)[ -]?check"
     r"|(?:link|uri|url|page|site|web|message|bing|microsoft)[ _-]?preview|preview(?:er|bot|service)|ia_archiver"
-    r"|facebookexternalhit|facebot|meta-external|whatsapp|slackbot|slack-imgproxy|twitterbot|telegrambot|discordbot"
-    r"|linkedinbot|pinterest|skypeuripreview|microsoftpreview|bitlybot|redditbot|embedly|iframely|mastodon|viber"
-    r"|applebot|googlebot|google-inspectiontool|googleother|bingbot|bingpreview|yandexbot|baiduspider|duckduckbot"
-    r"|petalbot|ahrefsbot|semrushbot|mj12bot|gptbot|ccbot|claudebot|bytespider|amazonbot",
+    r"|facebookexternalhit|facebot|meta-external|slackbot|slack-imgproxy|twitterbot|telegrambot|discordbot"
+    r"|linkedinbot|skypeuripreview|microsoftpreview|bitlybot|redditbot|embedly|iframely|pinterestbot"
+    r"|applebot|googlebot|google-inspectiontool|googleother|google-safety|googleproducer|bingbot|bingpreview|yandexbot"
+    r"|baiduspider|duckduckbot|petalbot|ahrefsbot|semrushbot|mj12bot|gptbot|ccbot|claudebot|bytespider|amazonbot"
+    r"|barracudacentral|dataprovider",
     re.IGNORECASE,
 )
 

@@ -94,7 +94,7 @@ def _group(shots: Sequence[Shot], group: list[Frame]) -> CullingGroup:
     return CullingGroup(
         kind="burst" if close else "similar",
         best=shots[best.index].photo_id,
-        why=_why(ranked, by_faces=by_faces),
+        why=why(ranked, by_faces=by_faces),
         photos=[
             _shown(shots[frame.index], frame, rank, score, most, best)
             for rank, (frame, score) in enumerate(ranked, start=1)
@@ -137,22 +137,34 @@ def _covered(start: float, length: float, count: int) -> range:
     return range(first, max(first + 1, min(count, int((start + length) * count) + 1)))
 
 
-def _why(ranked: Sequence[tuple[Frame, float]], *, by_faces: bool) -> str:
-    """One sentence with the figures that decided."""
-    best, following = ranked[0][0], ranked[1][0]
-    others = f"of {len(ranked)}"
-    what = "faces" if by_faces else "details"
-    sharper = 1 - following.sharpness / best.sharpness if best.sharpness > 0 else 0.0
-    clearer = following.clipped - best.clipped
-    if sharper >= _SHARPER:
-        told = f"Sharpest {what} {others}: the next has {1 - sharper:.0%} of its sharpness"
-    elif clearer >= _CLEARER:
-        told = f"Sharp as the next {others}, with less of it black or blown out: {best.clipped:.1%}"
-        told += f" against {following.clipped:.1%}"
-    elif sharper <= -_SHARPER:
-        told = f"Best light {others}: {best.clipped:.1%} black or blown out against {following.clipped:.1%}"
+def why(ranked: Sequence[tuple[Frame, float]], *, by_faces: bool = False) -> str:
+    """One sentence with the figures that decided; whatever it says of the best frame holds against every other.
+
+    `ranked` as `culling.ranked` gives it, two frames at least; `by_faces` says that only faces were judged.
+    """
+    best, others = ranked[0][0], [frame for frame, _ in ranked[1:]]
+    sharpest = max(frame.sharpness for frame in others)
+    clearest = min(frame.clipped for frame in others)
+    lead = 1 - sharpest / best.sharpness if best.sharpness > 0 else -sharpest
+    clearer = clearest - best.clipped
+    of = f"of {len(ranked)}"
+    if lead >= _SHARPER:
+        told = f"Sharpest {'faces' if by_faces else 'details'} {of}: the next has {1 - lead:.0%} of its sharpness"
+        least = f", and least of it is black or blown out ({best.clipped:.1%} against {clearest:.1%} or more)"
+        return f"{told}{least if clearer >= _CLEARER else ''}."
+    sharp = "about as sharp as any" if lead > -_SHARPER else f"{best.sharpness / sharpest:.0%} as sharp as the sharpest"
+    if clearer >= _CLEARER:
+        return f"Best light {of}: {best.clipped:.1%} black or blown out against {clearest:.1%} or more; {sharp}."
+    if all(_equal(best, frame) for frame in others):
+        first = best.index < min(frame.index for frame in others)
+        return f"As good as any {of} in sharpness and light{', and the first of them in the gallery' if first else ''}."
+    if clearer > -_CLEARER:
+        light = "about as little of it black or blown out as of any"
     else:
-        return f"As good as the next {others} in sharpness and light; the first of them in the gallery."
-    if sharper >= _SHARPER and clearer >= _CLEARER:
-        told += f", and more of it is black or blown out ({following.clipped:.1%} against {best.clipped:.1%})"
-    return told + "."
+        light = f"{best.clipped:.1%} black or blown out against {clearest:.1%} in the clearest"
+    return f"Best balance of sharpness and light {of}: {sharp}, and {light}."
+
+
+def _equal(one: Frame, other: Frame) -> bool:
+    unlike = abs(one.sharpness - other.sharpness)
+    return unlike <= _SHARPER * one.sharpness and abs(one.clipped - other.clipped) < _CLEARER

@@ -21,7 +21,6 @@ _BRANDS = {
 }
 # "In this file", as every writer says it that says it at all.
 _HERE = bytes.fromhex("0000001c64726566 00000000 00000001 0000000c75726c20 00000001")
-_GROUPS = {b"altr", b"ster", b"eqiv"}
 
 
 def strip(data: bytes) -> Iterator[Piece]:
@@ -69,30 +68,9 @@ def _meta(canvas: Canvas, data: bytes, meta: Box, media: list[Box]) -> None:
             _KEPT[box.kind](canvas, data, box)
         elif box.kind == b"dinf" and data[box.body : box.stop] == _HERE:
             canvas.keep(box.start, box.stop)
-        elif box.kind not in (b"iloc", b"iinf"):
+        elif box.kind not in items.BOXES:
             free(canvas, data, box)
     items.clear(canvas, data, inside, media)
-
-
-def _references(canvas: Canvas, data: bytes, iref: Box) -> None:
-    """Which item stands to which: 14496-12, 8.11.12."""
-    canvas.keep(iref.start, iref.body + 4)
-    wide = 4 if data[iref.body] else 2
-    for box in walk(data, iref.body + 4, iref.stop):
-        count = int.from_bytes(data[box.body + wide : box.body + wide + 2], "big")
-        if box.body + wide + 2 + wide * count != box.stop:
-            raise ValueError("a reference that is not understood")
-        canvas.keep(box.start, box.stop)
-
-
-def _groups(canvas: Canvas, data: bytes, grpl: Box) -> None:
-    """Pictures that belong together: 14496-12, 8.18.3. All go where one has more to say: nothing else may be there."""
-    for box in walk(data, grpl.body, grpl.stop):
-        count = int.from_bytes(data[box.body + 8 : box.body + 12], "big")
-        if box.kind not in _GROUPS or box.body + 12 + 4 * count != box.stop:
-            free(canvas, data, grpl)
-            return
-    canvas.keep(grpl.start, grpl.stop)
 
 
 def _handler(canvas: Canvas, data: bytes, hdlr: Box) -> None:
@@ -116,6 +94,4 @@ _KEPT = {
     b"pitm": _primary,
     b"iprp": properties.clear,
     b"idat": _media,
-    b"iref": _references,
-    b"grpl": _groups,
 }

@@ -27,8 +27,9 @@ def walk(data: bytes, at: int, end: int) -> Iterator[Box]:
         body = at + 8
         if size == 1:
             (size,), body = struct.unpack_from(">Q", data, body), at + 16
-        stop = at + size
-        if not body <= stop <= end:  # nor one that says "up to the end", which could swallow any other
+        # Only the media may say "up to the end": another box could swallow its neighbours.
+        stop = end if kind == b"mdat" and not size and end == len(data) else at + size
+        if not body <= stop <= end:
             raise ValueError("a box that does not fit")
         yield Box(kind, at, body, stop)
         at = stop

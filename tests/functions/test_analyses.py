@@ -368,6 +368,8 @@ def failed_search(anna: Photographer, monkeypatch: pytest.MonkeyPatch, photo_id:
         run_jobs()
         with transaction() as session:
             search_again(session, Queue(), uuid.UUID(photo_id))
+        begun = shown(anna, analysis_id)
+        assert (begun["status"], begun["completed_at"]) == ("processing", None)
 
     def unsearchable(_: bytes) -> list[dict[str, float]]:
         raise UnreadablePicture("Cannot be searched.")

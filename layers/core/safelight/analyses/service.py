@@ -97,7 +97,7 @@ def search_again(session: Session, queue: Queue, photo_id: uuid.UUID) -> None:
     """Look for faces once more where they were looked for; those that are known stay until then."""
     analysis = queries.searched(session, photo_id)
     if analysis is not None:
-        analysis.status, analysis.error = "processing", None
+        analysis.status, analysis.error, analysis.completed_at = "processing", None, None
         session.flush()
         jobs.enqueue(session, queue, FACES_JOB, analysis.id)
 

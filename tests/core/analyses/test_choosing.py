@@ -28,8 +28,8 @@ def reason(figures: Figures) -> tuple[str, int]:
         (
             [(18, 0.0), (16, 0.0), (20, 0.3)],
             (
-                "Best balance of sharpness and light of 3: 90% as sharp as the sharpest, and about as little of it black or"
-                " blown out as of any."
+                "Best balance of sharpness and light of 3: 90% as sharp as the sharpest, and about as little of it"
+                " black or blown out as of any."
             ),
         ),
         (

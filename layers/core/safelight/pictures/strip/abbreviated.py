@@ -24,6 +24,7 @@ def tables(canvas: Canvas, data: bytes, start: int, stop: int) -> None:
 
 def _kept(canvas: Canvas, data: bytes, start: int, stop: int) -> list[segments.Segment]:
     found = list(segments.walk(data[start:stop]))
+    late = segments.behind(found)
     canvas.keep(start, start + 2)
     kept = []
     for segment in found:
@@ -33,6 +34,10 @@ def _kept(canvas: Canvas, data: bytes, start: int, stop: int) -> list[segments.S
             if segment.marker == 0xEE and segment.body.startswith(_ADOBE) and len(segment.body) >= 12:
                 canvas.keep(at + _HEAD, at + _HEAD + len(_ADOBE))
                 canvas.keep(at + _HEAD + 11, at + _HEAD + 12)
+        elif segment.start in late:
+            canvas.keep(at, at + 1)
+            canvas.put(at + 1, bytes([segments.COM]))
+            canvas.keep(at + 2, at + _HEAD)
         else:
             canvas.keep(at, behind)
             kept.append(segment)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from safelight.splice import Piece, Splice
 
 from . import essentials, profile
-from .segments import APPLICATION, COM, EOI, SOS, Segment, one_picture, walk
+from .segments import APPLICATION, COM, EOI, SOS, Segment, behind, one_picture, walk
 
 _EXIF = b"Exif\0\0"
 _PROFILE = b"ICC_PROFILE\0"
@@ -42,7 +42,8 @@ def strip(data: bytes) -> Iterator[Piece]:
         raise ValueError("two EXIF blocks that differ")
     one_picture(kept)
     yield from (data[:2], *jfif, _exif(told), *_profile(colours), *signs)
-    yield from ((segment.start, segment.stop) for segment in kept)
+    late = behind(kept)
+    yield from ((segment.start, segment.stop) for segment in kept if segment.start not in late)
     yield b"\xff\xd9"
 
 

@@ -15,18 +15,24 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # The picture, its frames where it moves, its colours, its proportions: how many bytes each of them is.
 _CRITICAL = {b"IHDR": {13}, b"PLTE": {*range(3, 769, 3)}, b"IEND": {0}}
 _SIZES = {
-    b"tRNS": {*range(1, 257)},
     b"acTL": {8},
     b"fcTL": {26},
     b"cHRM": {32},
     b"gAMA": {4},
-    b"sBIT": {1, 2, 3, 4},
     b"sRGB": {1},
     b"cICP": {4},
     b"mDCV": {24},
     b"cLLI": {8},
-    b"bKGD": {1, 2, 6},
     b"pHYs": {9},
+}
+# Those that say something of each channel, by the picture's colour type; another length no reader heeds.
+_PALETTE = 3
+_BY_COLOUR: dict[int, dict[bytes, set[int]]] = {
+    0: {b"tRNS": {2}, b"sBIT": {1}, b"bKGD": {2}},
+    2: {b"tRNS": {6}, b"sBIT": {3}, b"bKGD": {6}},
+    _PALETTE: {b"sBIT": {3}, b"bKGD": {1}},
+    4: {b"sBIT": {2}, b"bKGD": {2}},
+    6: {b"sBIT": {4}, b"bKGD": {6}},
 }
 _MANY = {b"IDAT", b"fcTL", b"fdAT"}
 _NUMBERED = 4  # bytes in front of the data of a frame
@@ -59,7 +65,7 @@ def strip(data: bytes) -> Iterator[Piece]:
     told = [essentials.read(data[chunk.body]) for chunk in chunks if chunk.kind == b"eXIf"]
     if len(told) > 1:
         raise ValueError("two EXIF blocks")
-    kept = list(_kept(chunks))
+    kept = list(_kept(data, chunks))
     pixels = [chunk.kind for chunk in kept].index(b"IDAT")
     tail = _tails(data, kept)
     yield 0, _SIGNATURE
@@ -78,17 +84,30 @@ def strip(data: bytes) -> Iterator[Piece]:
             yield start, stop
 
 
-def _kept(chunks: list[_Chunk]) -> Iterator[_Chunk]:
+def _kept(data: bytes, chunks: list[_Chunk]) -> Iterator[_Chunk]:
+    _, _, _, colour, *_ = _header(data, chunks)
+    sizes = _SIZES | _BY_COLOUR[colour]
+    if colour == _PALETTE:
+        [palette] = [chunk for chunk in chunks if chunk.kind == b"PLTE"]
+        sizes[b"tRNS"] = {*range(1, 1 + (palette.body.stop - palette.body.start) // 3)}
     seen = set[bytes]()
     for chunk in chunks:
         size = chunk.stop - chunk.start - _HEAD - _CHECK
+        if chunk.kind == b"PLTE" and colour != _PALETTE:
+            continue  # a suggestion to screens of few colours
         if chunk.kind in _CRITICAL and (chunk.kind in seen or size not in _CRITICAL[chunk.kind]):
             raise ValueError(f"a chunk {chunk.kind!r} that is not understood")
-        told = chunk.kind in _CRITICAL or chunk.kind == b"iCCP" or size in _SIZES.get(chunk.kind, ())
+        told = chunk.kind in _CRITICAL or chunk.kind == b"iCCP" or size in sizes.get(chunk.kind, ())
         # Of what may be there once, readers go by the first.
         if chunk.kind in (b"IDAT", b"fdAT") or (told and (chunk.kind in _MANY or chunk.kind not in seen)):
             yield chunk
         seen.add(chunk.kind)
+
+
+def _header(data: bytes, chunks: list[_Chunk]) -> tuple[int, ...]:
+    """Width, height, bits of a channel, colour type, packing, filter, interlace."""
+    [header] = [chunk for chunk in chunks if chunk.kind == b"IHDR"]
+    return struct.unpack_from(">IIBBBBB", data, header.body.start)
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
@@ -147,9 +166,8 @@ def _shortened(data: bytes, chunk: _Chunk, size: int) -> Iterator[Piece]:
 
 
 def _tails(data: bytes, kept: list[_Chunk]) -> dict[int, int]:
-    """Which of the chunks of pixels hold more than pixels, and how many bytes of their content are that."""
-    [header] = [chunk for chunk in kept if chunk.kind == b"IHDR"]
-    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, header.body.start)
+    """Which chunks of pixels or colours hold more than the picture has, and how many bytes of their content it has."""
+    width, height, depth, colour, _, _, interlaced = _header(data, kept)
     bits = depth * _CHANNELS[colour]
     first = _Stream(_unpacked(width, height, bits, interlaced), [])
     streams = [first]
@@ -162,7 +180,10 @@ def _tails(data: bytes, kept: list[_Chunk]) -> dict[int, int]:
             streams.append(_Stream(_unpacked(across, down, bits, interlaced), []))
         elif chunk.kind == b"fdAT":
             streams[-1].parts.append((number, start, start + _NUMBERED, stop))
-    tails = {}
+    most = 3 << depth
+    tails = {
+        n: most for n, chunk in enumerate(kept) if chunk.kind == b"PLTE" and chunk.body.stop - most > chunk.body.start
+    }
     for stream in streams:
         rest = deflate.used((data[start:stop] for *_, start, stop in stream.parts), stream.limit)
         for number, body, start, stop in stream.parts:

@@ -66,6 +66,12 @@ def one_picture(kept: list[Segment]) -> None:
         raise ValueError("a component in two scans")
 
 
+def behind(kept: list[Segment]) -> set[int]:
+    """Where the tables start that stand behind the last scan, which no decoder asks for."""
+    last = max((n for n, segment in enumerate(kept) if segment.marker == SOS), default=len(kept))
+    return {segment.start for segment in kept[last:] if segment.marker in (_DHT, _DAC, _DQT, _DRI)}
+
+
 def check(segment: Segment) -> None:
     """A segment that is kept holds exactly what its kind holds: nothing travels in a table's place."""
     marker, body = segment.marker, segment.body

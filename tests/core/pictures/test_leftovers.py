@@ -1,0 +1,70 @@
+"""Chunks and segments of a right kind that no decoder looks at: what stands there is no part of the picture."""
+
+import struct
+
+import pytest
+
+from safelight.pictures.strip import strip
+from tests.core.pictures import hidden
+from tests.core.pictures.private import MARK, segment
+from tests.core.pictures.samples import chunk, encode, scene
+from tests.core.pictures.test_strip import cleaned, pillow, vips
+
+TEXT = MARK * 3  # eighteen bytes: six entries of a palette
+LATE = [
+    segment(0xDB, b"\3" + (MARK * 11)[:64]),
+    segment(0xC4, b"\x13" + bytes([0, 0, 0, 0, 6]).ljust(16, b"\0") + b"CNARYX"),
+    segment(0xDD, MARK[:2]),
+]
+
+
+def drawn(mode: str, *more: bytes) -> bytes:
+    """A PNG with these chunks in front of its pixels."""
+    plain = encode(scene(40, 30).convert(mode), "PNG")
+    at = plain.index(b"IDAT") - 4
+    return plain[:at] + b"".join(more) + plain[at:]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+@pytest.mark.parametrize("name", [b"tRNS", b"sBIT", b"bKGD"])
+def test_a_png_says_of_its_channels_what_their_number_allows(mode: str, name: bytes) -> None:
+    text = TEXT * 15 if (mode, name) == ("P", b"tRNS") else TEXT
+    assert len(text) == len(TEXT) or len(text) > 256
+    data = drawn(mode, chunk(name, text))
+    assert MARK not in cleaned(data)
+    assert cleaned(data) == drawn(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_palette_of_a_png_without_one_goes(mode: str) -> None:
+    assert cleaned(drawn(mode, chunk(b"PLTE", TEXT))) == drawn(mode)
+
+
+def test_a_palette_ends_where_its_numbers_end() -> None:
+    image = scene(40, 30).convert("L").point(lambda level: level // 128).convert("P")
+    image.putpalette([10, 20, 30, 200, 210, 220])
+    plain = encode(image, "PNG", bits=1)
+    at = plain.index(b"PLTE") - 4
+    (size,) = struct.unpack_from(">I", plain, at)
+    data = plain[:at] + chunk(b"PLTE", plain[at + 8 : at + 8 + size] + TEXT) + plain[at + 12 + size :]
+    clean = cleaned(data)
+    assert MARK in data
+    assert MARK not in clean
+    assert vips(clean) == vips(data) == vips(plain)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_tables_behind_the_last_scan_of_a_jpeg_go(progressive: bool) -> None:
+    plain = encode(scene(90, 60), "JPEG", progressive=progressive)
+    data = plain[:-2] + b"".join(LATE) + plain[-2:]
+    assert cleaned(data) == plain
+    assert pillow(data) == pillow(plain)
+
+
+def test_tables_behind_the_last_scan_within_a_tiff_go() -> None:
+    files = [encode(scene(64, 48).crop((0, y, 64, y + 16)), "JPEG") for y in (0, 16, 32)]
+    data = hidden.tiff(7, [file[:-2] + LATE[0] + file[-2:] for file in files])
+    clean = cleaned(data)
+    assert MARK not in clean
+    assert vips(clean) == vips(data)
+    assert strip(clean, "tiff").same

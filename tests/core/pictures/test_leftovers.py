@@ -5,8 +5,9 @@ import struct
 import pytest
 
 from safelight.pictures.strip import strip
+from safelight.pictures.strip.essentials import Essentials, build
 from tests.core.pictures import hidden
-from tests.core.pictures.private import MARK, segment
+from tests.core.pictures.private import MARK, NOTICE, segment
 from tests.core.pictures.samples import chunk, encode, scene
 from tests.core.pictures.test_strip import cleaned, pillow, vips
 
@@ -59,6 +60,16 @@ def test_tables_behind_the_last_scan_of_a_jpeg_go(progressive: bool) -> None:
     data = plain[:-2] + b"".join(LATE) + plain[-2:]
     assert cleaned(data) == plain
     assert pillow(data) == pillow(plain)
+
+
+@pytest.mark.parametrize("turns", [(6, 3), (1, 6), (8, 1)])
+def test_of_two_blocks_the_first_tells_how_a_jpeg_is_turned(turns: tuple[int, int]) -> None:
+    plain = encode(scene(90, 60), "JPEG")
+    blocks = [segment(0xE1, b"Exif\0\0" + build(Essentials(turn, NOTICE))) for turn in turns]
+    data = plain[:20] + b"".join(blocks) + plain[20:]
+    assert cleaned(data) == plain[:20] + blocks[0] + plain[20:]
+    assert vips(cleaned(data)) == vips(data)
+    assert pillow(cleaned(data)) == pillow(data)
 
 
 def test_tables_behind_the_last_scan_within_a_tiff_go() -> None:

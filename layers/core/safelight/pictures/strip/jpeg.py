@@ -19,7 +19,7 @@ def strip(data: bytes) -> Iterator[Piece]:
 
     Those behind the start of a scan tell nobody anything: a picture's colours are settled by then.
     """
-    jfif, told, colours = list[Piece](), set[essentials.Essentials](), list[Segment]()
+    jfif, told, colours = list[Piece](), list[essentials.Essentials](), list[Segment]()
     signs, kept = list[Piece](), list[Segment]()
     for segment in walk(data):
         marker, body, *_ = segment
@@ -32,16 +32,17 @@ def strip(data: bytes) -> Iterator[Piece]:
         elif marker == 0xE0 and body[:5] == b"JFIF\0" and len(body) >= 14 and not jfif:
             jfif = [_jfif(body)]
         elif marker == 0xE1 and body.startswith(_EXIF):
-            told.add(essentials.read(body))
+            told.append(essentials.read(body))
         elif marker == 0xE2 and body.startswith(_PROFILE) and len(body) > _PART:
             colours.append(segment)
         elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
             # Version 100, no flags, and the one thing that decoders ask it for: the colours' transform.
             signs = [b"\xff\xee\x00\x0eAdobe\0\x64\0\0\0\0" + body[11:12]]
-    if len(told) > 1:
+    # How the picture is turned, decoders ask the first block.
+    if len({one._replace(orientation=1) for one in told}) > 1:
         raise ValueError("two EXIF blocks that differ")
     one_picture(kept)
-    yield from (data[:2], *jfif, _exif(told), *_profile(colours), *signs)
+    yield from (data[:2], *jfif, _exif(told[0] if told else essentials.NOTHING), *_profile(colours), *signs)
     late = behind(kept)
     yield from ((segment.start, segment.stop) for segment in kept if segment.start not in late)
     yield b"\xff\xd9"
@@ -54,8 +55,8 @@ def _jfif(body: bytes) -> bytes:
     return b"\xff\xe0\x00\x10" + (body[:12] if sound else b"JFIF\0\1\1\0\0\1\0\1") + b"\0\0"
 
 
-def _exif(told: set[essentials.Essentials]) -> bytes:
-    block = essentials.build(next(iter(told), essentials.NOTHING))
+def _exif(told: essentials.Essentials) -> bytes:
+    block = essentials.build(told)
     return b"\xff\xe1" + struct.pack(">H", len(block) + 8) + _EXIF + block if block else b""
 
 

@@ -7,6 +7,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from safelight.shares import favourites, visits
+from safelight.shares.favourites import Beginner
 from safelight.web import pages
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.keeping import download_response
@@ -71,11 +72,17 @@ def view_favourites(request: Request, visit: LiveVisit, connection: Db) -> Respo
 
 @app.put("/s/{share_id}/favourites/{photo_id}")
 def add_favourite(
-    request: Request, response: Response, visit: PickingVisit, photo_id: uuid.UUID, connection: Db, config: Config
+    request: Request,
+    response: Response,
+    visit: PickingVisit,
+    photo_id: uuid.UUID,
+    connection: Db,
+    config: Config,
+    ip: Address,
 ) -> dict[str, int | None]:
     """Make a photo my favourite; the first one's answer brings a cookie that keeps them."""
-    share = visit.share
-    picked = favourites.add(connection, share, token(request, share), visit.visitor, photo_id)
+    share, who = visit.share, Beginner(visit.visitor, ip, visit.secret)
+    picked = favourites.add(connection, share, token(request, share), who, photo_id)
     return changed(response, share, picked, config)
 
 

@@ -16,9 +16,11 @@ from safelight.db.engine import transaction
 from safelight.errors import NotFound, TooManyRequests
 from safelight.models import Gallery, Photo, ShareLink, User
 from safelight.shares import favourites, visits
-from safelight.shares.favourites import FavouritesFull, NothingPicked, Submission
+from safelight.shares.favourites import Beginner, FavouritesFull, NothingPicked, Submission
 from safelight.shares.visits import Share
 from tests import product
+
+SOMEBODY = Beginner(b"somebody", None, "secret")
 
 pytestmark = pytest.mark.usefixtures("module_settings")
 
@@ -55,7 +57,7 @@ def made(photos: int = 40, **policy: Any) -> tuple[Share, list[uuid.UUID]]:
 
 def add(share: Share, token: str | None, photo: uuid.UUID, visitor: bytes = b"somebody") -> favourites.Picked:
     with driver.connection() as connection:
-        return favourites.add(connection, share, token, visitor, photo)
+        return favourites.add(connection, share, token, Beginner(visitor, None, "secret"), photo)
 
 
 def remove(share: Share, token: str | None, photo: uuid.UUID) -> favourites.Picked:
@@ -193,11 +195,11 @@ def test_each_change_takes_a_fixed_number_of_statements(monkeypatch: pytest.Monk
 
     with driver.connection() as connection:
         monkeypatch.setattr(driver._Connection, "run", noted)
-        token = favourites.add(connection, share, None, b"somebody", photos[0]).token
+        token = favourites.add(connection, share, None, SOMEBODY, photos[0]).token
         assert len(sent) == 3  # the link's lock, the selection, the favourite
         for photo in photos[1:]:
             sent.clear()
-            favourites.add(connection, share, token, b"somebody", photo)
+            favourites.add(connection, share, token, SOMEBODY, photo)
             assert len(sent) == 2
         for deed, most in (
             (lambda: favourites.remove(connection, share, token, photos[0]), 2),

@@ -7,7 +7,8 @@
   holds however many requests come at once.
 - Submitting closes nothing: a visitor may go on picking and submit again for as long as the link lives. The
   photographer always sees the present picks, when they were last submitted and when they were last changed.
-- How many selections may be begun in a day is bounded, for each visitor (`visitors.Visitor`) and for the link.
+- How many selections may be begun in a day is bounded: for each visitor (`visitors.Visitor`), for each address,
+  whatever programs it names (`limits.BEGIN_HERE`), and for the link.
 """
 
 import datetime as dt
@@ -20,12 +21,24 @@ from pg8000.native import Connection
 
 from safelight.errors import Conflict, NotFound, TooManyRequests
 from safelight.events import outbox
+from safelight.shares import limits
 from safelight.shares.visits import Share
 
 PER_VISITOR, PER_LINK = 20, 1000
-"""How many selections may be begun on a link within 24 hours."""
+"""How many selections may be begun on a link, by a visitor in a day (UTC) and by all within 24 hours."""
 
-_LATER = 3600
+# Seconds until one more may be begun, null when one may: until the one that fills a limit is a day old. A visitor is
+# somebody else from midnight (UTC) on.
+_WAIT = """
+    WITH today AS (
+        SELECT created_at, visitor FROM selections WHERE share_id = :share AND created_at > now() - interval '1 day'
+    )
+    SELECT ceil(extract(epoch FROM greatest(
+        (SELECT created_at + interval '1 day' FROM today ORDER BY created_at DESC OFFSET :link_before LIMIT 1),
+        (SELECT least(created_at + interval '1 day', date_trunc('day', now(), 'UTC') + interval '1 day') FROM today
+         WHERE visitor = :visitor ORDER BY created_at DESC OFFSET :visitor_before LIMIT 1)
+    ) - clock_timestamp()))::int
+"""
 
 
 class FavouritesFull(Conflict):
@@ -47,6 +60,15 @@ class Picked:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginner:
+    """Who may begin a selection: `visitor` is the hash of today; the address is only hashed, with the secret."""
+
+    visitor: bytes
+    ip: str | None
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """What a visitor says with a submission."""
 
@@ -55,14 +77,14 @@ class Submission:
     note: str
 
 
-def add(connection: Connection, share: Share, token: str | None, visitor: bytes, photo_id: uuid.UUID) -> Picked:
+def add(connection: Connection, share: Share, token: str | None, who: Beginner, photo_id: uuid.UUID) -> Picked:
     """Make a photo a favourite; it may be one already.
 
     Raises NotFound when the link does not show it, FavouritesFull, TooManyRequests; each must undo the transaction.
     """
     selection, begun = _lock(connection, share, token), None
     if selection is None:
-        selection, begun = _begin(connection, share, visitor)
+        selection, begun = _begin(connection, share, who)
     [[shown, had, others, added]] = connection.run(
         "WITH picked AS (SELECT s.photo_id FROM selection_photos s JOIN photos p ON p.id = s.photo_id"
         "  WHERE s.selection_id = :selection AND p.gallery_id = :gallery AND p.status = 'ready'"
@@ -219,26 +241,23 @@ def _lock(connection: Connection, share: Share, token: str | None) -> uuid.UUID 
     return rows[0][0] if rows else None
 
 
-def _begin(connection: Connection, share: Share, visitor: bytes) -> tuple[uuid.UUID, str]:
+def _begin(connection: Connection, share: Share, who: Beginner) -> tuple[uuid.UUID, str]:
     # The link's row is locked as in `visits`, so that parallel beginnings are counted one after the other.
     connection.run("SELECT 1 FROM share_links WHERE id = :share FOR NO KEY UPDATE", share=share.id)
-    token = secrets.token_urlsafe(32)
-    # The visitor's hash is of one day, so the hours only matter for the link as a whole.
-    rows = connection.run(
-        "WITH today AS (SELECT count(*) AS of_link, count(*) FILTER (WHERE visitor = :visitor) AS of_visitor"
-        "  FROM selections WHERE share_id = :share AND created_at > now() - interval '1 day')"
-        " INSERT INTO selections (id, share_id, token_hash, visitor)"
-        " SELECT :id, :share, :hash, :visitor FROM today"
-        " WHERE of_link < cast(:per_link AS int) AND of_visitor < cast(:per_visitor AS int) RETURNING id",
-        id=uuid.uuid4(),
+    [[wait]] = connection.run(
+        _WAIT, share=share.id, visitor=who.visitor, link_before=PER_LINK - 1, visitor_before=PER_VISITOR - 1
+    )
+    if wait is not None:
+        raise TooManyRequests(
+            "Too many lists of favourites were begun here today. Try again later.", retry_after=max(wait, 1)
+        )
+    limits.begin_selection(connection, who.secret, who.ip, share.id)
+    selection, token = uuid.uuid4(), secrets.token_urlsafe(32)
+    connection.run(
+        "INSERT INTO selections (id, share_id, token_hash, visitor) VALUES (:id, :share, :hash, :visitor)",
+        id=selection,
         share=share.id,
         hash=_hash(token),
-        visitor=visitor,
-        per_link=PER_LINK,
-        per_visitor=PER_VISITOR,
+        visitor=who.visitor,
     )
-    if not rows:
-        raise TooManyRequests(
-            "Too many lists of favourites were begun here today. Try again later.", retry_after=_LATER
-        )
-    return rows[0][0], token
+    return selection, token

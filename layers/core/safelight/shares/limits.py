@@ -1,4 +1,7 @@
-"""How often a locked link's password may be guessed; each try is committed before the password is looked at."""
+"""How often a locked link's password may be guessed, and selections begun, from one address.
+
+Each guess is committed before the password is looked at.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -12,6 +15,8 @@ from safelight.throttle import Claim, Rule
 # A wedding's guests share one hotel's address and one typing error; and only wrong passwords count.
 UNLOCK_HERE = Rule("unlock link from address", 20, 15 * 60)
 UNLOCK = Rule("unlock link", 200, 60 * 60)
+# Guests at one address are many; a script there, whatever it calls itself, must not use up what the link allows in all.
+BEGIN_HERE = Rule("begin selection on link from address", 200, 24 * 60 * 60)
 
 
 @contextmanager
@@ -24,3 +29,8 @@ def unlock(connection: Connection, secret: str, ip: str | None, share_id: uuid.U
     connection.run("BEGIN")
     yield
     throttle.give_back(connection.run, secret, *claims)
+
+
+def begin_selection(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> None:
+    """One more selection on a link; not counted when the transaction fails. Raises TooManyRequests."""
+    throttle.take(connection.run, secret, Claim(BEGIN_HERE, f"{share_id}|{throttle.address(ip)}"))

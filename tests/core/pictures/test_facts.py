@@ -7,10 +7,11 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safelight.pictures import facts
+from safelight.pictures import child, facts
 from safelight.pictures.errors import UnreadablePicture
 from tests.core.pictures.samples import avif_header, encode, jpeg, many_scans, png, png_bomb, scene, tiff
 
@@ -164,6 +165,44 @@ def test_a_progressive_jpeg_too_large_to_be_held() -> None:
     assert "not progressive" in refusal(grown)
     baseline = jpeg(64, 64, subsampling=0).replace(struct.pack(">HH", 64, 64), struct.pack(">HH", 14_000, 14_000), 1)
     assert facts.inspect(baseline).header.working_set == 0
+
+
+def webp_header(width: int, height: int, *chunks: bytes) -> bytes:
+    """A WebP in the extended form up to these chunks, which are empty."""
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + sides + b"".join(kind + bytes(4) for kind in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("make", "sides", "megapixels"),
+    [
+        (avif_header, (8000, 6000), "48.0"),
+        (webp_header, (12_000, 10_000), "120.0"),
+        (lambda width, height: webp_header(width, height, b"ALPH"), (10_000, 10_000), "100.0"),
+        (lambda width, height: webp_header(width, height, b"VP8L"), (10_000, 10_000), "100.0"),
+        (lambda width, height: webp_header(width, height, b"ANMF", b"ANMF"), (7500, 5000), "37.5"),
+    ],
+)
+def test_the_limit_of_what_is_decoded_whole_is_named(
+    make: Callable[[int, int], bytes], sides: tuple[int, int], megapixels: str
+) -> None:
+    width, height = sides
+    assert facts.inspect(make(width, height)).header.width == width
+    told = refusal(make(width, height + 100))
+    assert "too much memory" in told
+    assert f" {megapixels} is the limit for it" in told
+
+
+def test_an_avif_of_the_most_pixels_is_opened() -> None:
+    width, height = 8000, 6000
+    plain = (pyvips.Image.black(width, height, bands=3) + 90).cast("uchar").copy(interpretation="srgb")
+    data: bytes = plain.heifsave_buffer(compression="av1", effort=0, subsample_mode="off")
+    made = child.render(data)
+    assert (made.width, made.height) == (width, height)
+    size = struct.pack(">II", width, height)
+    assert size in data
+    assert "48.0 is the limit for it" in refusal(data.replace(size, struct.pack(">II", width, height + 1)))
 
 
 @pytest.mark.parametrize("kind", WHOLE)

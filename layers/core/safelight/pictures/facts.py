@@ -152,7 +152,9 @@ def _judge(header: Header, name: str) -> None:
             "Export it again as an ordinary JPEG."
         )
     if header.working_set > MAX_WORKING_SET:
+        pixels = width * height / 1e6
+        limit = pixels * MAX_WORKING_SET / header.working_set
         raise UnreadablePicture(
-            f"This {name} photo of {width * height / 1e6:,.0f} megapixels is stored in a way that takes too much "
-            "memory to open. Export it as a JPEG that is not progressive, or smaller, and upload again."
+            f"This {name} photo of {pixels:.1f} megapixels is stored in a way that takes too much memory to open: "
+            f"{limit:.1f} is the limit for it. Export it smaller or as a JPEG that is not progressive and upload again."
         )

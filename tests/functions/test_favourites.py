@@ -207,6 +207,8 @@ def test_another_site_changes_nothing(shared: Shared) -> None:
 
 
 OWN = [
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "none"},
     {"Origin": "http://localhost:8000", "Host": "localhost:8000"},
     {"Origin": "http://gallery.lan", "Host": "Gallery.LAN"},
     {"Origin": "http://[::1]:8000", "Host": "[::1]:8000"},
@@ -226,6 +228,8 @@ FOREIGN = [
     {"Origin": "http://photos.example", "Host": "localhost:8000", "Sec-Fetch-Site": "cross-site"},
     {"Origin": "null", "Host": "localhost:8000", "Sec-Fetch-Site": "none"},
     {"Origin": "null", "Host": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
 ]
 
 

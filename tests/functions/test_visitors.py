@@ -48,6 +48,14 @@ def test_what_is_counted_cannot_be_computed_from_the_secret() -> None:
     assert len(bytes(salt)) == visitors.SALT_BYTES
 
 
+@pytest.mark.parametrize("place", range(visitors.SALT_BYTES))
+def test_every_byte_of_the_salt_counts(place: int) -> None:
+    salt = bytes(range(visitors.SALT_BYTES))
+    other = salt[:place] + bytes([salt[place] ^ 1]) + salt[place + 1 :]
+    who = visitors.Visitor("192.0.2.7", "Browser")
+    assert (len(salt), who.digest("secret", salt) != who.digest("secret", other)) == (32, True)
+
+
 def test_all_processes_have_the_same_salts_however_many_make_them_at_once() -> None:
     met = threading.Barrier(16)
 

@@ -23,11 +23,14 @@ def is_other_site(request: Request, config: Settings) -> bool:
     cookies belong to the host that set them, and no page can make a browser name another host than the one it calls
     (Fetch Standard, "forbidden request-header"). Whoever could send any header has no cookie of a person's.
     """
-    origins = request.headers.getlist("origin")
+    origins, fetched = request.headers.getlist("origin"), request.headers.getlist("sec-fetch-site")
+    # A browser says where from, even where it leaves out the origin (W3C Fetch Metadata); programs send neither.
+    if any(site in ("cross-site", "same-site") for site in fetched) and not origins:
+        return True
     if all(origin == config.origin for origin in origins):
         return False
     # A browser compares with the address that it called, which a proxy in between may have replaced in Host.
-    if request.headers.getlist("sec-fetch-site") == ["same-origin"]:
+    if fetched == ["same-origin"]:
         return False
     # Not by another scheme: who can write into plain HTTP would speak for the same host over HTTPS.
     scheme, hosts = config.origin.partition("://")[0], request.headers.getlist("host")

@@ -36,10 +36,6 @@ PROFILES: dict[str, Callable[[], bytes]] = {
 
 def with_profile(kind: str, profile: bytes) -> bytes:
     """A picture that says this is its profile."""
-    if kind == "AVIF":
-        # Its writer refuses what is no profile.
-        plain = encode(scene(90, 60), kind, icc_profile=SRGB)
-        return plain.replace(SRGB, profile) if len(profile) == len(SRGB) else plain
     return encode(scene(90, 60), kind, icc_profile=profile)
 
 
@@ -113,7 +109,7 @@ def png(dice: random.Random) -> bytes:
         chunk(b"iTXt", b"Title\0\1\0\0\0" + zlib.compress(_SECRET)),
         chunk(b"prVt", _SECRET),
         chunk(b"gAMA", _SECRET),
-        chunk(b"pHYs", _SECRET[:9]) * 2,
+        chunk(b"pHYs", bytes(9)) + chunk(b"pHYs", _SECRET[:9]),
         chunk(b"hIST", _SECRET),
     ]
     colours = next(n for n, part in enumerate(parts) if part[4:8] == b"iCCP")
@@ -121,8 +117,8 @@ def png(dice: random.Random) -> bytes:
     last = max(n for n, part in enumerate(parts) if part[4:8] == b"IDAT")
     parts[last] = chunk(b"IDAT", parts[last][8:-4] + _SECRET)
     first = next(n for n, part in enumerate(parts) if part[4:8] == b"IDAT")
-    for mark in dice.sample(marks[:5], 3) + marks[6:]:
-        parts.insert(dice.choice([1, 2, first, len(parts) - 1]) if mark[4:8] != b"IDAT" else 1, mark)
+    for mark in dice.sample(marks[:5], 3) + marks[5:]:
+        parts.insert(dice.choice([1, 2, first, len(parts) - 1]), mark)
         first = next(n for n, part in enumerate(parts) if part[4:8] == b"IDAT")
     return plain[:8] + b"".join(parts) + _SECRET
 

@@ -1,9 +1,14 @@
 """Chunks and segments of a right kind that no decoder looks at: what stands there is no part of the picture."""
 
+import io
 import struct
 
 import pytest
+import pyvips
+from PIL import Image
 
+from safelight.pictures.facts import inspect
+from safelight.pictures.render import render
 from safelight.pictures.strip import strip
 from safelight.pictures.strip.essentials import Essentials, build
 from tests.core.pictures import hidden
@@ -12,6 +17,7 @@ from tests.core.pictures.samples import chunk, encode, scene
 from tests.core.pictures.test_strip import cleaned, pillow, vips
 
 TEXT = MARK * 3  # eighteen bytes: six entries of a palette
+P3 = bytes(pyvips.Operation.call("profile_load", "p3"))
 LATE = [
     segment(0xDB, b"\3" + (MARK * 11)[:64]),
     segment(0xC4, b"\x13" + bytes([0, 0, 0, 0, 6]).ljust(16, b"\0") + b"CNARYX"),
@@ -52,6 +58,26 @@ def test_a_palette_ends_where_its_numbers_end() -> None:
     assert MARK in data
     assert MARK not in clean
     assert vips(clean) == vips(data) == vips(plain)
+
+
+@pytest.mark.parametrize("missing", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF", "HEIF"])
+def test_a_profile_that_counts_bytes_it_has_not_keeps_its_colours(kind: str, missing: int) -> None:
+    profile = struct.pack(">I", len(P3) + missing) + P3[4:]
+    data = hidden.with_profile(kind, profile)
+    clean = cleaned(data)
+    assert render(clean).renditions == render(data).renditions == render(hidden.with_profile(kind, P3)).renditions
+    assert render(data).renditions != render(encode(scene(90, 60), kind)).renditions
+    with Image.open(io.BytesIO(clean)) as image:
+        assert image.info["icc_profile"][:4] == struct.pack(">I", len(P3))
+    assert strip(clean, inspect(clean).format).same
+
+
+def test_readers_of_png_heed_no_profile_that_is_shorter_than_it_says() -> None:
+    data = hidden.with_profile("PNG", struct.pack(">I", len(P3) + 2) + P3[4:])
+    clean = cleaned(data)
+    assert b"iCCP" not in clean
+    assert render(clean).renditions == render(data).renditions
 
 
 @pytest.mark.parametrize("progressive", [False, True])

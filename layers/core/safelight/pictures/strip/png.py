@@ -141,7 +141,8 @@ def _colours(data: bytes, chunk: _Chunk) -> Iterator[Piece]:
         whole = unpack.decompress(packed, _MAX_PROFILE)
     except zlib.error:
         return
-    made = profile.tidy(whole) if unpack.eof else None
+    # Readers of PNG heed no profile that is shorter than it says.
+    made = profile.tidy(whole, 0) if unpack.eof else None
     if made is None:
         return
     if made.same and len(unpack.unused_data) == 0:

@@ -13,7 +13,8 @@ from safelight import throttle
 from safelight.accounts import limits
 from safelight.accounts.service import _stored
 from safelight.db import driver
-from safelight.errors import TooManyRequests
+from safelight.db.engine import transaction
+from safelight.errors import TooManyRequests, Unauthorized
 from safelight.shares import limits as share_limits
 from safelight.sweep import sweep
 from safelight.throttle import Claim, Rule
@@ -252,3 +253,46 @@ def test_refreshing_is_limited_by_address(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(limits, "REFRESH", Rule("refresh from address", 2, 900))
     statuses = [client().post("/auth/refresh", json={"refresh_token": "none"}).status_code for _ in range(4)]
     assert statuses == [401, 401, 429, 429]
+
+
+def _wrong_sign_in(ip: str, name: str) -> bool:
+    """Whether a wrong password was looked at."""
+    try:
+        with transaction() as session, limits.sign_in(session, SECRET, ip, name):
+            raise Unauthorized
+    except Unauthorized:
+        return True
+    except TooManyRequests:
+        return False
+
+
+def _wrong_unlock(ip: str, share: uuid.UUID) -> bool:
+    try:
+        with driver.connection() as connection, share_limits.unlock(connection, SECRET, ip, share):
+            raise Unauthorized
+    except Unauthorized:
+        return True
+    except TooManyRequests:
+        return False
+
+
+def test_one_address_guesses_at_all_names_together_sixty_times() -> None:
+    looked = Counter(in_parallel(70, lambda n: _wrong_sign_in("192.0.2.7", f"name {n}"), threads=8))
+    assert looked == {True: 60, False: 10}
+    assert _wrong_sign_in("192.0.2.8", "name 0")
+    assert limits.SIGN_IN_FROM_ADDRESS.seconds == 15 * 60
+
+
+def test_all_addresses_together_guess_at_one_name_a_hundred_times() -> None:
+    looked = Counter(in_parallel(110, lambda n: _wrong_sign_in(f"192.0.2.{n}", "anna"), threads=8))
+    assert looked == {True: 100, False: 10}
+    assert _wrong_sign_in("192.0.2.1", "ben")
+    assert limits.SIGN_IN.seconds == 3600
+
+
+def test_all_addresses_together_guess_at_one_link_two_hundred_times() -> None:
+    share = uuid.uuid4()
+    looked = Counter(in_parallel(210, lambda n: _wrong_unlock(f"192.0.2.{n}", share), threads=8))
+    assert looked == {True: 200, False: 10}
+    assert _wrong_unlock("192.0.2.1", uuid.uuid4())
+    assert share_limits.UNLOCK.seconds == 3600

@@ -135,6 +135,18 @@ def test_who_is_let_through(route: str, world: World, boss: World) -> None:
         assert answer.status_code < 400, (how, answer.text)
 
 
+@pytest.mark.parametrize("path", ["", "/status", "/manifest"])
+def test_a_key_needs_the_scope_of_links_for_what_a_visitor_picked(path: str, world: World) -> None:
+    asked = f"/galleries/{world.things['gallery_id']}/download{path}"
+    made = world.anna.call("POST", "/auth/api-keys", json={"name": "both", "scopes": ["read", "share"]}).json()["key"]
+    for reference in ("", "mine", str(uuid.uuid4())):
+        params = {"selection": reference}
+        read = client().get(asked, params=params, headers={"X-API-Key": world.keys["read"]})
+        problem(read, 403, "key_not_allowed")
+        both = client().get(asked, params=params, headers={"X-API-Key": made})
+        problem(both, 404, "not_found")
+
+
 def state(world: World) -> list[object]:
     """What nobody else may have changed."""
     paths = ("/auth/me", "/auth/api-keys", "/galleries", "/photos/{photo_id}", "/share-links/{share_id}")

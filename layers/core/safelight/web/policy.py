@@ -118,3 +118,6 @@ def allow_key(request: Request, scopes: Collection[str]) -> None:
         raise KeyNotAllowed("This cannot be done with an API key: sign in")
     if asked not in scopes:
         raise KeyNotAllowed(f"This API key lacks the scope “{asked}”")
+    # A selection's photos are what a visitor picked, by whichever route they are asked for.
+    if "selection" in request.query_params and "share" not in scopes:
+        raise KeyNotAllowed("This API key lacks the scope “share”, for what visitors picked")

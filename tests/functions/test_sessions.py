@@ -20,7 +20,7 @@ import pytest
 from safelight.accounts import queries, service, sessions
 from safelight.clock import now
 from safelight.db.engine import transaction
-from safelight.security import tokens
+from safelight.security import passwords, tokens
 from safelight.security.subkeys import subkey
 from tests import product
 from tests.api import PASSWORD, Photographer, client
@@ -313,7 +313,7 @@ class Comparing:
     """Holds up the first comparison of a password, right after it was made."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._compare, self._first = service.verify_password, threading.Lock()
+        self._compare, self._first = passwords.verify_password, threading.Lock()
         self.compared, self.go_on = threading.Event(), threading.Event()
         monkeypatch.setattr(service, "verify_password", self._held)
 

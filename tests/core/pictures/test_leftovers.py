@@ -11,6 +11,7 @@ from safelight.pictures.facts import inspect
 from safelight.pictures.render import render
 from safelight.pictures.strip import strip
 from safelight.pictures.strip.essentials import Essentials, build
+from safelight.pictures.strip.profile import tidy
 from tests.core.pictures import hidden
 from tests.core.pictures.private import MARK, NOTICE, segment
 from tests.core.pictures.samples import chunk, encode, scene
@@ -71,6 +72,13 @@ def test_a_profile_that_counts_bytes_it_has_not_keeps_its_colours(kind: str, mis
     with Image.open(io.BytesIO(clean)) as image:
         assert image.info["icc_profile"][:4] == struct.pack(">I", len(P3))
     assert strip(clean, inspect(clean).format).same
+
+
+def test_a_profile_whose_table_it_has_not_is_none() -> None:
+    profile = struct.pack(">I", 134) + P3[4:128] + struct.pack(">I", 0) + b"\0\0"
+    assert tidy(profile) is not None
+    assert tidy(profile[:131]) is None
+    assert tidy(struct.pack(">I", 144) + P3[4:128] + struct.pack(">I", 1) + bytes(10)) is None
 
 
 def test_readers_of_png_heed_no_profile_that_is_shorter_than_it_says() -> None:

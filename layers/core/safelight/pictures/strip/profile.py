@@ -38,7 +38,7 @@ def tidy(profile: bytes, missing: int = MISSING) -> Splice | None:
         return None
     size, count = int.from_bytes(profile[:4], "big"), int.from_bytes(profile[_HEADER:_TABLE], "big")
     table = _TABLE + _ENTRY * count
-    if not table <= size <= len(profile) + missing or count > _MAX_TAGS:
+    if not table <= min(size, len(profile)) or size > len(profile) + missing or count > _MAX_TAGS:
         return None
     told, size = size, min(size, len(profile))
     entries = [struct.unpack_from(">4sII", profile, at) for at in range(_TABLE, table, _ENTRY)]

@@ -43,9 +43,9 @@ TYPES = {
     "avif": "image/avif",
     "heic": "image/heic",
 }
-# Two EXIF blocks that differ: which one counts is nobody's to say, so the file is not handed out.
+# Two EXIF blocks that differ, in their colours too: which one counts is nobody's to say, so the file is not handed out.
 _TOLD = private.FILES["jpeg, baseline"]()
-UNCLEAR = _TOLD[:20] + private.segment(0xE1, b"Exif\0\0" + private.block(3)) + _TOLD[20:]
+UNCLEAR = _TOLD[:20] + private.segment(0xE1, b"Exif\0\0" + private.block(3, adobe_rgb=True)) + _TOLD[20:]
 UPLOADS = {
     "baseline.jpg": private.FILES["jpeg, baseline"](),
     "turned.jpg": private.FILES["jpeg, turned 6"](),

@@ -66,9 +66,10 @@ def unlocked(share: str, password: str = LINK_PASSWORD) -> httpx.Client:
 def test_the_password_is_asked_on_every_path_and_nothing_else_stands_for_it(route: str, world: World) -> None:
     """Elsewhere thumbnails, single photos, the ZIP or its status were to be had without it."""
     share = link(world, password=LINK_PASSWORD)
+    size = "thumb" if route.endswith("/photos/{photo_id}") else "web"
     stranger: list[dict[str, Any]] = [
         {},
-        {"params": {"password": LINK_PASSWORD, "token": LINK_PASSWORD, "size": "web", "selection": str(uuid.uuid4())}},
+        {"params": {"password": LINK_PASSWORD, "token": LINK_PASSWORD, "size": size, "selection": str(uuid.uuid4())}},
         {"headers": {"X-Share-Password": LINK_PASSWORD, "X-Password": LINK_PASSWORD}},
         {"headers": {"Authorization": "Basic OmNha2UgYW5kIHdpbmU="}},
         {"headers": {"Cookie": f"grant_{uuid.UUID(share).hex}={LINK_PASSWORD}; password={LINK_PASSWORD}"}},

@@ -184,7 +184,7 @@ CRASHES = (
     (shares, "create", "POST", "/galleries/{gallery_id}/share-links"),
     (visits, "find", "GET", "/s/{share_id}"),
     (visits, "admit", "GET", "/s/{share_id}/photos/{photo_id}"),
-    (visits, "full_url", "GET", "/s/{share_id}/photos/{photo_id}"),
+    (visits, "look_url", "GET", "/s/{share_id}/photos/{photo_id}"),
     (favourites, "submit", "POST", "/s/{share_id}/selection"),
     (selections, "list_page", "GET", "/share-links/{share_id}/selections"),
 )  # fmt: skip

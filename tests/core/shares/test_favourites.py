@@ -196,7 +196,7 @@ def test_each_change_takes_a_fixed_number_of_statements(monkeypatch: pytest.Monk
     with driver.connection() as connection:
         monkeypatch.setattr(driver._Connection, "run", noted)
         token = favourites.add(connection, share, None, SOMEBODY, photos[0]).token
-        assert len(sent) == 3  # the link's lock, the selection, the favourite
+        assert len(sent) == 5  # the link's lock, the address's limit, which takes two, the selection, the favourite
         for photo in photos[1:]:
             sent.clear()
             favourites.add(connection, share, token, SOMEBODY, photo)

@@ -1,4 +1,4 @@
-"""JPEG within TIFF: strips and tiles that are pictures of their own, and the tables that they share.
+"""JPEG within another file: strips and tiles of a TIFF, the tables that they share, and items of a HEIC file.
 
 Source: Adobe Photoshop TIFF Technical Notes (DRAFT TIFF Technical Note #2). Everything stays in its place: of what
 does not show the picture, marker and length stay, and its content becomes zero.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
+from safelight.archives.damage import report
+from safelight.archives.service import plan_gallery
 from safelight.db import driver
 from tests.api import Photographer, client, jpeg, run_jobs
 
@@ -42,3 +46,24 @@ def test_no_ready_photo_is_left_out(method: str, *, strip: bool) -> None:
     assert "web size is missing" in told[photos[1]]
     if not strip:
         assert client().get(f"/s/{link}/download/all?size=original").status_code == 200
+
+
+def test_a_rendition_that_was_made_anew_meanwhile_is_no_damage() -> None:
+    """An archive that was planned before finds other bytes than it expects, and nobody has to upload anything."""
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    photo = anna.upload(gallery, jpeg(), filename="1.jpg")
+    run_jobs()
+    with driver.connection() as connection:
+        [entry, _receipt] = plan_gallery(connection, uuid.UUID(gallery), "web", None, strip=False).entries
+
+    def reason() -> str | None:
+        told: str | None = anna.call("GET", f"/photos/{photo}").json()["damage_reason"]
+        return told
+
+    run(f"UPDATE renditions SET etag = 'another' WHERE s3_key = '{entry.key}'")
+    assert report(uuid.UUID(gallery), entry, "object_changed")
+    assert reason() is None
+    run(f"UPDATE renditions SET etag = '{entry.etag}' WHERE s3_key = '{entry.key}'")
+    assert report(uuid.UUID(gallery), entry, "object_changed")
+    assert "not the one that was uploaded" in str(reason())

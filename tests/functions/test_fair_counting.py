@@ -286,6 +286,7 @@ def test_aria2_goes_on_with_what_it_was_stopped_at(shared: Shared, tmp_path: Pat
         eventually(partial(begun, shared, share))
         slowly.send_signal(signal.SIGINT)
         slowly.wait(20)
+        assert (tmp_path / f"{share}.aria2").exists(), "it was stopped before its end"
         subprocess.run(command, check=True, cwd=tmp_path)
         if target == "download/all":
             with zipfile.ZipFile(tmp_path / share) as archive:

@@ -87,6 +87,13 @@ def promote(someone: Photographer) -> None:
     sql("UPDATE users SET is_admin = true WHERE email = :email", email=someone.email)
 
 
+def administrator() -> Photographer:
+    """Somebody new who is one."""
+    someone = Photographer.registered()
+    promote(someone)
+    return someone
+
+
 def reprocessed(gallery: str) -> str:
     """A walk through the gallery that has ended."""
     [(made,)] = sql(

@@ -22,7 +22,7 @@ from safelight.storage import storage
 from safelight.storage.store import Storage
 from safelight.sweep import run as sweep
 from tests.api import Photographer, client, jpeg, run_jobs, sqs_event
-from tests.functions.access import promote
+from tests.functions.access import administrator
 from tests.functions.support import in_parallel, problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -37,9 +37,7 @@ class Killed(BaseException):
 @pytest.fixture
 def boss(shared_api: str) -> Photographer:
     assert shared_api
-    someone = Photographer.registered()
-    promote(someone)
-    return someone
+    return administrator()
 
 
 @pytest.fixture
@@ -94,6 +92,13 @@ def offered(walk_id: str) -> None:
 def attempts(walk_id: str, *, left: int) -> None:
     """So many are left for the photo at hand; with none, every worker that tried has died."""
     sql("UPDATE jobs SET attempts = max_attempts - :left WHERE subject_id = :id", id=walk_id, left=left)
+
+
+def at_the_end(boss: Photographer, walk_id: str) -> dict[str, Any]:
+    """The walk after all that waits."""
+    due(walk_id)
+    run_jobs()
+    return state(boss, walk_id)
 
 
 def due(walk_id: str) -> None:
@@ -365,9 +370,7 @@ def test_the_photo_that_failed_is_the_one_passed_over_though_it_was_deleted(
     monkeypatch.setattr(child, "render", fail_the_first)
     with contextlib.suppress(Killed):
         offered(begun["id"])
-    due(begun["id"])
-    run_jobs()
-    done = state(boss, begun["id"])
+    done = at_the_end(boss, begun["id"])
     assert (done["status"], done["done"], done["failed"], len(made)) == ("completed", 3, 1, len(others))
     assert [one["photo_id"] for one in done["failures"]] == [first]
 
@@ -382,9 +385,7 @@ def test_attempts_at_a_photo_that_was_deleted_do_not_count_against_the_next(
     assert anna.call("DELETE", f"/photos/{photos(anna, gallery)[0]['id']}").status_code == 204
     due(begun["id"])
     offered(begun["id"])
-    due(begun["id"])
-    run_jobs()
-    done = state(boss, begun["id"])
+    done = at_the_end(boss, begun["id"])
     assert (done["status"], done["done"], done["failed"], len(fail)) == ("completed", 2, 0, 4)
 
 
@@ -396,9 +397,7 @@ def test_after_a_photo_that_killed_every_worker_the_next_has_all_its_attempts(
     attempts(begun["id"], left=0)
     offered(begun["id"])
     assert state(boss, begun["id"])["failed"] == 1
-    due(begun["id"])
-    run_jobs()
-    done = state(boss, begun["id"])
+    done = at_the_end(boss, begun["id"])
     assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 1)
 
 
@@ -412,9 +411,7 @@ def test_after_a_photo_that_is_refused_at_its_last_attempt_the_next_has_all_its_
     attempts(begun["id"], left=1)
     offered(begun["id"])
     assert state(boss, begun["id"])["failed"] == 1
-    due(begun["id"])
-    run_jobs()
-    done = state(boss, begun["id"])
+    done = at_the_end(boss, begun["id"])
     assert (done["status"], done["done"], [one["photo_id"] for one in done["failures"]]) == ("completed", 3, [gone])
 
 
@@ -430,9 +427,7 @@ def test_a_store_that_is_away_for_a_moment_after_a_photo_was_passed_over_ends_no
     offered(begun["id"])
     half = state(boss, begun["id"])
     assert (half["status"], half["done"], half["failed"]) == ("running", 1, 1)
-    due(begun["id"])
-    run_jobs()
-    done = state(boss, begun["id"])
+    done = at_the_end(boss, begun["id"])
     assert (done["status"], done["done"], done["failed"]) == ("completed", 3, 1)
 
 

@@ -13,7 +13,7 @@ import pytest
 from safelight.storage import storage
 from tests import product
 from tests.api import Photographer, run_jobs, running
-from tests.functions.access import promote
+from tests.functions.access import administrator
 
 MISSING = "8a3c7e52-9b1d-4e0f-a6c5-2d7f8b9e0a13"
 
@@ -51,9 +51,7 @@ def reprocessed(*arguments: str, **environment: str) -> tuple[int, str, str]:
 @pytest.fixture
 def boss(api: str) -> Photographer:
     assert api
-    someone = Photographer.registered()
-    promote(someone)
-    return someone
+    return administrator()
 
 
 @pytest.fixture

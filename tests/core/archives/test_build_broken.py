@@ -116,17 +116,23 @@ def build_what_is_due() -> None:
     build(due())
 
 
-def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    visitor = client()
-    visitor.get(share)
-    complete, completing, asked = storage.multipart().complete, threading.Event(), threading.Event()
+def completed_slowly(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """From now on a completion says by the first event that it has begun, and waits for the second."""
+    complete, completing, waited = storage.multipart().complete, threading.Event(), threading.Event()
 
     def slowly(*arguments: object) -> None:
         completing.set()
-        assert asked.wait(60)
+        assert waited.wait(60)
         complete(*arguments)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(storage.multipart(), "complete", slowly)
+    return completing, waited
+
+
+def test_nobody_waits_for_the_completion(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = client()
+    visitor.get(share)
+    completing, asked = completed_slowly(monkeypatch)
     with ThreadPoolExecutor(2) as threads:
         building = threads.submit(build_what_is_due)
         try:
@@ -159,14 +165,7 @@ def test_an_archive_that_is_being_completed_is_not_called_broken(share: str, mon
     with transaction() as session:
         spent = "UPDATE jobs SET attempts = max_attempts, lease_until = now() - interval '1 second' WHERE id = :id"
         session.execute(text(spent), {"id": lost})
-    complete, completing, waited = storage.multipart().complete, threading.Event(), threading.Event()
-
-    def slowly(*arguments: object) -> None:
-        completing.set()
-        assert waited.wait(60)
-        complete(*arguments)  # type: ignore[arg-type]  # passed on as they came
-
-    monkeypatch.setattr(storage.multipart(), "complete", slowly)
+    completing, waited = completed_slowly(monkeypatch)
     with ThreadPoolExecutor(2) as threads:
         building = threads.submit(build, others)
         try:

@@ -42,6 +42,8 @@ function present(first) {
   at(".count").textContent = `${photos.length}${gallery.next_cursor ? "+" : ""} photo${photos.length === 1 ? "" : "s"}${until(gallery.expires_at)}`;
   at(".grid").append(...photos.slice(first).map((photo, offset) => tile(photo, first + offset)));
   at(".more").hidden = !gallery.next_cursor;
+  nearing.unobserve(at(".more"));
+  nearing.observe(at(".more"));
   if (!photos.length) return say("There are no photos here yet. Please look again later.");
   at(".note").hidden = true;
   if (gallery.download !== "none") downloads.offer(here);
@@ -144,13 +146,14 @@ at(".lock").onsubmit = async (event) => {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ password: at("#password").value }),
   }).catch(() => null);
-  if (answer?.ok) return load();
+  if (answer?.ok) return load(gallery?.next_cursor); // from where it stopped, when the link was locked on the way
   at(".wrong").textContent = (await answer?.json().catch(() => null))?.detail || "Please try again.";
   at("#password").select();
 };
-at(".more").onclick = () => load(gallery.next_cursor);
-// Whoever scrolls need not press it.
-new IntersectionObserver(([more]) => more.isIntersecting && at(".more").click(), { rootMargin: "800px" }).observe(at(".more"));
+// The last press may come when all are there already; without a cursor it would bring the first ones again.
+at(".more").onclick = () => gallery?.next_cursor && load(gallery.next_cursor);
+// Whoever scrolls need not press it. Watching starts anew with every page, as a short one leaves the button in sight.
+const nearing = new IntersectionObserver(([more]) => more.isIntersecting && at(".more").click(), { rootMargin: "800px" });
 at(".close").onclick = () => history.back();
 at(".previous").onclick = () => step(-1);
 at(".next").onclick = () => step(1);

@@ -214,7 +214,9 @@ def by_one(gallery: Gallery) -> None:
 
 def opened(page: Page) -> list[str]:
     """What the grid shows, in its order."""
-    found: list[str] = page.locator(".grid li > button:first-child").evaluate_all("all => all.map(one => one.ariaLabel)")
+    found: list[str] = page.locator(".grid li > button:first-child").evaluate_all(
+        "all => all.map(one => one.ariaLabel)"
+    )
     return found
 
 

@@ -93,6 +93,13 @@ def test_fifty_parallel_refreshes_leave_exactly_one_live_token() -> None:
     assert live == 1
 
 
+def somebody_waits() -> None:
+    """Return once a connection waits for what another has locked."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not sql(waiting)[0][0]:
+        time.sleep(0.01)
+
+
 def test_a_refresh_that_runs_beside_a_new_password_is_ended_too() -> None:
     token = Photographer.registered().tokens["refresh_token"]
     nobody = sessions.Client(None, None)
@@ -108,11 +115,7 @@ def test_a_refresh_that_runs_beside_a_new_password_is_ended_too() -> None:
 
         ending = threading.Thread(target=end_all)
         ending.start()
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        while not sql(waiting)[0][0]:
-            time.sleep(0.01)
+        somebody_waits()
     ending.join()
     problem(refresh(pair.refresh_token), 401, "unauthorized")
 
@@ -307,6 +310,28 @@ def test_signing_in_with_the_old_password_while_it_changes_leaves_no_session() -
     for token in tokens:
         assert client().get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     assert len(anna.call("GET", "/auth/sessions").json()) == 1
+
+
+@pytest.mark.parametrize("second", ["a new password", "a deletion"])
+def test_an_account_is_closed_beside_another_change_and_neither_waits_for_ever(second: str) -> None:
+    """The account is locked before its sessions: the other way round, each would have what the other needs."""
+    anna = Photographer.registered()
+    user_id = uuid.UUID(anna.call("GET", "/auth/me").json()["id"])
+    with ThreadPoolExecutor(1) as pool, transaction() as session:
+        user = queries.user_by_id(session, user_id)
+        assert user is not None
+        assert queries.keep_password(session, user, to_change=True)
+        closing = pool.submit(anna.call, "DELETE", "/auth/me")
+        somebody_waits()
+        if second == "a new password":
+            queries.revoke_all(session, now(), user_id=user_id)
+        else:
+            service.delete(session, user, now())
+        session.commit()
+        assert closing.result(30).status_code == (204 if second == "a new password" else 401)
+    problem(client().post("/auth/login", json={"email": anna.email, "password": PASSWORD}), 401, "unauthorized")
+    assert sql("SELECT count(*) FROM users WHERE id = :id AND deleted_at IS NOT NULL", id=user_id) == [(1,)]
+    assert sql("SELECT count(*) FROM refresh_tokens WHERE user_id = :id AND revoked_at IS NULL", id=user_id) == [(0,)]
 
 
 class Comparing:

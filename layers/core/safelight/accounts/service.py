@@ -95,7 +95,13 @@ def _lives(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) ->
 
 
 def delete(session: Session, user: User, now: dt.datetime) -> uuid.UUID:
-    """Close the account: at once for everybody, in the bucket with the next sweeps. The id of the report."""
+    """Close the account: at once for everybody, in the bucket with the next sweeps. The id of the report.
+
+    Raises Unauthorized when it was closed meanwhile.
+    """
+    # First the account, as a change of its password does, so that neither waits for what the other has locked.
+    if queries.lock_user(session, user.id) is None:
+        raise Unauthorized("This account is closed")
     report = erasures.begin(session, "account", user.id)
     queries.soft_delete_galleries(session, now, user.id)
     queries.revoke_all(session, now, user_id=user.id)

@@ -98,7 +98,9 @@ opened: list[httpx.Client] = []
 def client() -> httpx.Client:
     """A fresh browser: no cookies, no redirects followed."""
     # All is plain HTTP on this machine: loading the system's certificates for each browser would take 80 ms.
-    opened.append(httpx.Client(base_url=running[0].url, timeout=60, verify=False))
+    opened.append(
+        httpx.Client(base_url=running[0].url, timeout=60, verify=False, limits=httpx.Limits(max_connections=None))
+    )
     return opened[-1]
 
 

@@ -49,7 +49,11 @@ def statements() -> Iterator[list[str]]:
 
 
 def in_parallel[T](count: int, action: Callable[[int], T], threads: int = 32) -> list[T]:
-    """`action(0)`, `action(1)` … from many threads; their results in order."""
+    """`action(0)`, `action(1)` … from many threads; their results in order.
+
+    More than 40 at once only where requests use the driver's connections: those that wait for the ORM's would take all
+    threads of the one server, while Lambda and the local gateway give each request its own.
+    """
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(action, range(count)))
 

@@ -163,7 +163,7 @@ def test_two_hundred_visitors_in_segments_never_overrun_a_limit(shared: Shared) 
         headers = {"User-Agent": f"visitor {number % 50}", "Range": f"bytes={number // 50 * 100}-"}
         return browser.get(path, headers=headers).status_code
 
-    statuses = in_parallel(200, segment)
+    statuses = in_parallel(200, segment, threads=200)
     assert statuses.count(206) == 44
     assert statuses.count(403) == 156
     assert shared.zips(share) == 11

@@ -317,7 +317,9 @@ def test_two_hundred_parallel_starts_of_a_photo_never_overrun_a_limit(shared: Sh
     share = shared.link(max_downloads=11)
     path = f"/s/{share}/download/{shared.photos[0]}"
     browser = client()
-    statuses = in_parallel(200, lambda n: browser.get(path, headers={"User-Agent": f"visitor {n}"}).status_code)
+    statuses = in_parallel(
+        200, lambda n: browser.get(path, headers={"User-Agent": f"visitor {n}"}).status_code, threads=200
+    )
     assert (statuses.count(307), statuses.count(403)) == (11, 189)
     assert singles(shared, share) == 11
 
@@ -331,7 +333,9 @@ def test_two_hundred_visitors_of_a_built_archive_never_overrun_a_limit(shared: S
     share = shared.link(max_downloads=7)
     browser = client()
     statuses = in_parallel(
-        200, lambda n: browser.get(f"/s/{share}/download/all", headers={"User-Agent": f"visitor {n}"}).status_code
+        200,
+        lambda n: browser.get(f"/s/{share}/download/all", headers={"User-Agent": f"visitor {n}"}).status_code,
+        threads=200,
     )
     assert (statuses.count(307), statuses.count(403)) == (7, 193)
     assert shared.zips(share) == 7

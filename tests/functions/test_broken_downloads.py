@@ -56,8 +56,7 @@ class Album:
 
     def mend(self) -> None:
         """As if nothing had ever been wrong."""
-        self.store.faults.clear()
-        self.store.requests.clear()
+        self.store.forget()
         for entry in self.entries:
             self.store.put(entry, self.contents[entry.key])
         sql("UPDATE photos SET damaged_at = NULL, damage_reason = NULL WHERE damaged_at IS NOT NULL")

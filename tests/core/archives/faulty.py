@@ -53,6 +53,14 @@ class FaultyStore:
     open: int = 0
     most_open: int = 0
     port: int = 0
+    turn: int = 0
+
+    def forget(self) -> None:
+        """Begin anew: no object, no fault, and no answer to what was asked before and is still on its way here."""
+        self.turn += 1
+        self.objects.clear()
+        self.faults.clear()
+        self.requests.clear()
 
     def put(self, entry: Entry, data: bytes) -> Entry:
         """Keep `data` under the entry's key and ETag."""
@@ -61,7 +69,7 @@ class FaultyStore:
 
     def sign(self, key: str) -> str:
         """A URL as a signer would make it."""
-        return f"http://127.0.0.1:{self.port}/{key}?X-Amz-Signature=secret"
+        return f"http://127.0.0.1:{self.port}/{key}?turn={self.turn}&X-Amz-Signature=secret"
 
     @contextlib.contextmanager
     def running(self) -> Iterator["FaultyStore"]:
@@ -86,7 +94,9 @@ class FaultyStore:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        key = first.split()[1].partition("?")[0].lstrip("/")
+        key, _, query = first.split()[1].lstrip("/").partition("?")
+        if not query.startswith(f"turn={self.turn}&"):
+            return False
         seen = sum(request.key == key for request in self.requests)
         request = Request(key, headers, seen, number)
         self.requests.append(request)

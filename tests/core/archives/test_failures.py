@@ -56,9 +56,7 @@ async def receive(store: FaultyStore, layout: Plan, patience: float) -> tuple[by
 
 def archive_of(store: FaultyStore, chance: random.Random, photos: int) -> tuple[Plan, dict[str, bytes]]:
     """A fresh archive of so many photos, the receipt last; what the photos' objects hold."""
-    store.objects.clear()
-    store.faults.clear()
-    store.requests.clear()
+    store.forget()
     contents = {f"{number}.jpg": chance.randbytes(chance.randrange(1, 60_000)) for number in range(photos)}
     entries = [
         store.put(readers.photo(name, data)._replace(sha256=hashlib.sha256(data).hexdigest()), data)

@@ -5,6 +5,9 @@ import asyncio
 from safelight.archives.memory import Window
 from safelight.archives.plan import Entry
 
+_BATCH = 64 * 1024
+"""Bytes that are worth a write to the client: one costs about as much as copying these."""
+
 
 class Block:
     """Memory for bytes `start` to `stop` of an entry's object, filled from the front while it is read from the front.
@@ -42,7 +45,8 @@ class Block:
     def advance(self, count: int) -> None:
         """`count` bytes were put at the front of `room`."""
         self._filled += count
-        self._wake()
+        if self._is_worth_it():
+            self._wake()
 
     def begin(self) -> None:
         """The store has agreed to deliver. Said again when a broken delivery goes on."""
@@ -67,11 +71,11 @@ class Block:
             raise self._error
 
     async def take(self) -> memoryview:
-        """All bytes that came since the last call, at least one; empty at the end. Raises what made it fail.
+        """All bytes that came since the last call, once they are worth it or the last; empty after them.
 
-        Bytes that did come are handed out before a failure is raised.
+        Raises what made it fail, once the bytes that did come are handed out.
         """
-        while self._taken == self._filled or (self._taken == 0 and self._filled == len(self._prefix)):
+        while not self._is_worth_it():
             if self._error is not None:
                 raise self._error
             if self._taken == self._size:
@@ -87,6 +91,12 @@ class Block:
         if self._buffer is not None:
             self._window.give_back(self._buffer)
             self._buffer = None
+
+    def _is_worth_it(self) -> bool:
+        if self._filled == len(self._prefix):
+            return False  # what belongs before an object is not sent until the store delivers it
+        waiting = self._filled - self._taken
+        return waiting >= _BATCH or (waiting > 0 and (self._done or self._filled == self._size))
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()

@@ -68,9 +68,9 @@ class Fetcher:
     def ahead(self) -> int | None:
         """Most bytes worth reading ahead; None: as many as there is memory for, to hide how far away the store is.
 
-        What a near store delivers should still be in the processor's cache when it is sent.
+        What a near store delivers should still be in the processor's cache, of a few MiB, when it is sent.
         """
-        return None if self._limit > self._few else 4096 * _KIB
+        return None if self._limit > self._few else 2048 * _KIB
 
     def hurry(self) -> None:
         """A reader has been waiting for `DISTANT`: where no answer came faster, this store needs many connections."""

@@ -92,10 +92,11 @@ _WEB = """
         r.s3_key, r.etag, r.sha256, false) ORDER BY p.position, p.id), '[]')::text
     FROM photos p LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
+# When a picture was taken is told to nobody who gets it without its metadata.
 _CLEAN = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, coalesce(c.file_size, r.file_size), coalesce(c.crc32, r.crc32),
-        extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
+        extract(epoch FROM coalesce(p.uploaded_at, p.created_at))::bigint,
         CASE WHEN c.photo_id IS NULL THEN r.s3_key ELSE p.s3_key END,
         coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
         c.photo_id IS NOT NULL, p.file_size, c.pieces) ORDER BY p.position, p.id), '[]')::text

@@ -244,6 +244,21 @@ def test_boxes_of_every_length() -> None:
     assert "damaged" in refusal(head + box(b"meta", bytes(4)))
 
 
+def test_a_property_said_to_be_the_pictures_millions_of_times_counts_once() -> None:
+    """Each of the colours is looked up among the picture's properties: a list of them all would be searched for long."""
+    colour = box(b"colr", b"nclx" + struct.pack(">HHHB", 12, 13, 0, 128))
+    properties = box(b"ispe", struct.pack(">III", 0, 640, 480)) + colour * 50
+    mine = box(
+        b"ipma", struct.pack(">II", 0, 10_000) + (struct.pack(">HB", 1, 255) + bytes([0x80 | 51] * 255)) * 10_000
+    )
+    meta = bytes(4) + box(b"pitm", bytes(4) + b"\0\1") + box(b"iprp", box(b"ipco", properties) + mine)
+    data = box(b"ftyp", b"avif" + bytes(4) + b"mif1") + box(b"meta", meta)
+    tracemalloc.start()
+    assert facts.inspect(data).header.nclx == (12, 13)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     "data",
     [

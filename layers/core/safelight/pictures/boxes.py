@@ -46,7 +46,7 @@ def _bits(properties: list[tuple[bytes, memoryview]]) -> int:
     return max(depths)
 
 
-def _nclx(properties: list[tuple[bytes, memoryview]], mine: list[int]) -> tuple[int, int] | None:
+def _nclx(properties: list[tuple[bytes, memoryview]], mine: set[int]) -> tuple[int, int] | None:
     colours = [body for index, (kind, body) in enumerate(properties, 1) if kind == b"colr" and index in mine]
     if any(bytes(body[:4]) in (b"prof", b"rICC") for body in colours):
         return None
@@ -54,11 +54,11 @@ def _nclx(properties: list[tuple[bytes, memoryview]], mine: list[int]) -> tuple[
     return None if coded is None else struct.unpack_from(">HH", coded, 4)
 
 
-def _of_primary(meta: memoryview, container: memoryview) -> list[int]:
-    """The numbers of the properties that belong to the primary item."""
+def _of_primary(meta: memoryview, container: memoryview) -> set[int]:
+    """The numbers of the properties that belong to the primary item, each once however often it is said."""
     box = _inside(meta, b"pitm")
     (wanted,) = struct.unpack_from(">I" if box and box[0] else ">H", box, 4) if len(box) > 5 else (None,)
-    found: list[int] = []
+    found = set[int]()
     for kind, body in _boxes(container):
         if kind != b"ipma":
             continue
@@ -72,7 +72,7 @@ def _of_primary(meta: memoryview, container: memoryview) -> list[int]:
             at += 1
             if item == wanted:
                 marks = struct.unpack_from(f">{count}{'H' if wide_index else 'B'}", body, at)
-                found += [mark & (0x7FFF if wide_index else 0x7F) for mark in marks]
+                found |= {mark & (0x7FFF if wide_index else 0x7F) for mark in marks}
             at += count * step
     return found
 

@@ -245,7 +245,7 @@ def test_boxes_of_every_length() -> None:
 
 
 def test_a_property_said_to_be_the_pictures_millions_of_times_counts_once() -> None:
-    """Each of the colours is looked up among the picture's properties: a list of them all would be searched for long."""
+    """Each of the colours is looked up among them, and a list of millions takes long to search."""
     colour = box(b"colr", b"nclx" + struct.pack(">HHHB", 12, 13, 0, 128))
     properties = box(b"ispe", struct.pack(">III", 0, 640, 480)) + colour * 50
     mine = box(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from safelight.archives import names
 from safelight.archives.names import MAX_BYTES, safe_name, safe_names
 from safelight.archives.plan import plan
 from safelight.archives.receipt import RECEIPT, receipt
@@ -90,6 +91,24 @@ def test_the_first_keeps_its_name_and_the_others_are_numbered() -> None:
 
 def test_reserved_names_are_taken() -> None:
     assert safe_names(["sha256sums.TXT"], reserved=["SHA256SUMS.txt"]) == ["sha256sums (2).TXT"]
+
+
+def test_long_names_that_numbers_make_alike_are_not_tried_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that differ only where a number goes: each would otherwise try what all others have got."""
+    tried = 0
+
+    def counted(name: str, suffix: str) -> str:
+        nonlocal tried
+        tried += 1
+        return shortened(name, suffix)
+
+    shortened = names._shortened
+    monkeypatch.setattr(names, "_shortened", counted)
+    raw = [f"{'x' * 190}{number:06}.jpg" for number in range(2000) for _ in range(2)]
+    safe = safe_names(raw)
+    assert len(set(safe)) == len(raw)
+    assert safe[:4] == [raw[0], f"{'x' * 190}00 (2).jpg", raw[2], f"{'x' * 190}00 (3).jpg"]
+    assert tried < 4 * len(raw)
 
 
 def test_seventy_thousand_of_one_name() -> None:

@@ -100,10 +100,10 @@ def tells(page: Page, words: str) -> None:
     expect(page.locator(".zip .told")).to_contain_text(words, timeout=PATIENCE)
 
 
-def got(download: Download) -> list[str]:
+def got(download: Download, name: str = "Anna & Ben.zip") -> list[str]:
     """The names in a ZIP that arrived whole."""
     assert download.failure() is None
-    assert download.suggested_filename == "Anna & Ben.zip"
+    assert download.suggested_filename == name
     with zipfile.ZipFile(download.path()) as archive:
         assert archive.testzip() is None
         return archive.namelist()
@@ -177,6 +177,49 @@ def test_two_windows_wait_and_one_downloads(gallery: Gallery) -> None:
     tells(one, "has started")
     tells(other, "started in another window")
     assert (len(gallery.downloads), gallery.counted()) == (1, 1)
+
+
+def test_a_zip_that_takes_more_than_an_hour_is_fetched_all_the_same(gallery: Gallery) -> None:
+    page = gallery.window()
+    page.locator(".all").click()
+    tells(page, "being put together")
+    aged = "for (const name of Object.keys(localStorage)) localStorage.setItem(name, Date.now() - 2 * 3600_000)"
+    page.evaluate(f"() => {{ {aged} }}")
+    build(2)
+    with page.expect_download() as begun:
+        nudge(page)
+    got(begun.value)
+    tells(page, "has started")
+
+
+def test_two_windows_wait_for_two_zips_and_each_gets_its_own(gallery: Gallery) -> None:
+    everything = gallery.window()
+    picks = gallery.window()
+    picks.locator(".grid .heart").first.click()
+    picks.locator(".picks").click()
+    everything.locator(".all").click()
+    tells(everything, "being put together")
+    # Of one photo the favourites are the same ZIP, at another address.
+    picks.locator(".mine").click()
+    tells(picks, "being put together")
+    build(2)
+    for page, name in ((everything, "Anna & Ben.zip"), (picks, "Anna & Ben favourites.zip")):
+        with page.expect_download() as begun:
+            nudge(page)
+        got(begun.value, name)
+        tells(page, "has started")
+
+
+def test_whoever_may_have_no_other_zip_put_together_is_told_so(gallery: Gallery) -> None:
+    def refuse(route: Route) -> None:
+        told = {"code": "too_many_requests", "detail": "Too many ZIPs were asked for today."}
+        route.fulfill(status=429, headers={"Retry-After": "3600"}, json=told)
+
+    page = gallery.window()
+    page.route(re.compile(r"/download/all$"), refuse)
+    page.locator(".all").click()
+    tells(page, "Too many ZIPs were asked for today.")
+    expect(page.locator(".zip")).to_have_class(re.compile("failed"))
 
 
 def test_pictures_whose_addresses_have_died_are_asked_for_again(gallery: Gallery) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
+import uuid
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,8 @@ import httpx2 as httpx
 import pytest
 
 from safelight import storage, sweep
+from safelight.archives.service import plan_gallery
+from safelight.db import driver
 from safelight.shares import downloads
 from tests import product
 from tests.api import Photographer, client, jpeg, run_jobs, running
@@ -128,6 +131,37 @@ def test_a_probe_counts_nothing(shared: Shared, probe: str) -> None:
     assert visitor("probe").get(f"/s/{share}/download/all", headers={"Range": probe}).status_code == 206
     assert visitor("probe").head(f"/s/{share}/download/all").status_code == 200
     assert shared.zips(share) == 0
+
+
+def test_a_part_of_what_is_gone_is_refused_and_counts_nothing(shared: Shared) -> None:
+    """Chromium asks for the parts of its parallel downloads with If-Match alone (RFC 9110 section 13.1.1)."""
+    share = shared.link()
+    paths = [f"/s/{share}/download/all", f"/s/{share}/photos/{shared.photos[0]}/file"]
+    for path in paths:
+        etag = client().head(path).headers["etag"]
+        for given in ('"other"', f"W/{etag}", "nonsense", ""):
+            for method, headers in (("GET", {"Range": "bytes=5-"}), ("GET", {}), ("HEAD", {})):
+                answer = client().request(method, path, headers={**headers, "If-Match": given})
+                assert answer.status_code == 412, (path, given, method)
+        problem(client().get(path, headers={"If-Match": '"other"'}), 412, "download_changed")
+    problem(
+        client().get(f"/s/{share}/download/{shared.photos[0]}", headers={"If-Match": '"other"'}),
+        412,
+        "download_changed",
+    )
+    assert shared.counters(share) == (0, 0, 0)
+    for path in paths:
+        etag = client().head(path).headers["etag"]
+        for given in (etag, f'"other", {etag}', "*"):
+            assert client().get(path, headers={"Range": "bytes=5-", "If-Match": given}).status_code == 206
+
+
+def test_parallel_downloads_share_one_plan(shared: Shared) -> None:
+    with driver.connection() as connection:
+        one, same = (plan_gallery(connection, uuid.UUID(shared.gallery), "original") for _ in range(2))
+        other = plan_gallery(connection, uuid.UUID(shared.gallery), "web")
+    assert one is same
+    assert other is not one
 
 
 def test_starting_over_is_the_same_download_and_what_was_not_sent_is_not_asked(shared_api: str) -> None:

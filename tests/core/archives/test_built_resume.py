@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,10 @@ from sqlalchemy import text
 from safelight import storage
 from safelight.archives import worker
 from safelight.db.engine import transaction
+from safelight.shares import limits
+from safelight.shares.downloads import COPIES
 from safelight.web import built, pages
+from safelight.web.archive import ADDRESSES
 from tests.api import client, running
 from tests.core.archives.building import MIB, due
 
@@ -71,7 +75,7 @@ def test_half_of_another_archive_is_refused_and_not_counted(share: str) -> None:
     build(share)
     assert counted() == 1
     answer = browser.get(share, headers={"Range": f"bytes={9 * MIB}-", "If-Range": old})
-    assert (answer.status_code, answer.json()["code"]) == (412, "archive_changed")
+    assert (answer.status_code, answer.json()["code"]) == (412, "download_changed")
     assert "location" not in answer.headers
     assert counted() == 1
     # Without a range If-Range says nothing (RFC 9110 section 13.1.5), and the whole is to be had.
@@ -149,3 +153,60 @@ def test_a_browser_without_scripts_waits_on_a_page_that_asks_again(share: str) -
     assert ready.status_code == 307
     assert httpx.get(ready.headers["location"]).headers["content-disposition"].startswith("attachment")
     assert list(storage.multipart().uploads("archives/")) == []
+
+
+def test_a_part_of_an_archive_that_is_gone_is_refused_and_not_counted(share: str) -> None:
+    """Chromium asks for the parts of its parallel downloads with If-Match alone."""
+    browser = build(share)
+    etag = browser.head(share).headers["etag"]
+    part = {"Range": "bytes=10-19"}
+    for given in (etag, f'"other", {etag}', "*"):
+        assert browser.get(share, headers={**part, "If-Match": given}).status_code == 307, given
+    assert counted() == 1
+    other = client()
+    other.headers["User-Agent"] = "another visitor"
+    for given in ('"other"', f"W/{etag}", "nonsense", ""):
+        answer = other.get(share, headers={**part, "If-Match": given})
+        assert (answer.status_code, answer.json()["code"]) == (412, "download_changed"), given
+    assert other.head(share, headers={"If-Match": '"other"'}).status_code == 412
+    assert counted() == 1
+
+
+def test_a_probe_and_a_range_beyond_the_end_tell_the_objects_validator_too(share: str) -> None:
+    browser = build(share)
+    etag = browser.head(share).headers["etag"]
+    probe = browser.get(share, headers={"Range": "bytes=0-0"})
+    beyond = browser.get(share, headers={"Range": f"bytes={10**12}-"})
+    assert (probe.status_code, probe.headers["etag"]) == (206, etag)
+    assert (beyond.status_code, beyond.headers["etag"]) == (416, etag)
+    resume = {"Range": "bytes=100-199", "If-Match": probe.headers["etag"]}
+    answer = browser.get(share, headers=resume)
+    assert httpx.get(answer.headers["location"], headers=resume).status_code == 206
+
+
+def test_addresses_of_the_whole_for_single_bytes_are_not_for_nothing(share: str) -> None:
+    browser = build(share)
+    sql("UPDATE share_links SET max_downloads = 1")
+    statuses = [browser.get(share, headers={"Range": "bytes=2-2"}).status_code for _ in range(COPIES * ADDRESSES + 3)]
+    assert statuses == [307] * (COPIES * ADDRESSES) + [403] * 3
+
+
+def test_a_link_has_only_so_many_archives_put_together(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each other choice of photos is another one, and all of them lie in the bucket."""
+    monkeypatch.setattr(limits, "ARCHIVE_HERE", replace(limits.ARCHIVE_HERE, tries=2))
+    browser, base = client(), share.removesuffix("/download/all")
+    with transaction() as session:
+        photos = session.scalars(text("SELECT id FROM photos ORDER BY position LIMIT 3")).all()
+    statuses = []
+    for photo in photos:
+        browser.put(f"{base}/favourites/{photo}").raise_for_status()
+        # Who asks again waits for the same one.
+        statuses += [browser.get(f"{share}?selection=mine").status_code for _ in range(2)]
+    assert statuses == [202, 202, 202, 202, 429, 429]
+    refused = browser.get(f"{share}?selection=mine")
+    assert refused.json()["code"] == "too_many_requests"
+    assert int(refused.headers["retry-after"]) > 60
+    browser.delete(f"{base}/favourites/{photos[2]}").raise_for_status()
+    assert browser.get(f"{share}?selection=mine").status_code == 202
+    with transaction() as session:
+        assert session.execute(text("SELECT count(*) FROM archives")).scalar_one() == 2

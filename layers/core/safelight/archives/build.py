@@ -8,6 +8,7 @@ import datetime as dt
 import logging
 import math
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -90,10 +91,12 @@ def request(
     gallery_id: uuid.UUID,
     planned: Plan,
     smallest: int,
+    permit: Callable[[], None] | None = None,
 ) -> Progress:
     """The archive of this plan: ready, on its way, or begun right now. Whoever asks second waits for the same one.
 
-    `smallest` is the size in bytes of its parts, unless there would be more than 10,000.
+    `smallest` is the size in bytes of its parts, unless there would be more than 10,000. `permit` is asked before one
+    is begun, and raises to refuse it.
     """
     # Without a lock: whoever completes the object holds the row while the store works, and nobody waits for that.
     archive = queries.get(session, planned.digest)
@@ -104,6 +107,8 @@ def request(
             session.expunge(archive)
             archive = None
         if archive is None:
+            if permit is not None:
+                permit()
             archive = _begin(session, store, uploads, queue, gallery_id, planned, smallest)
     return progress(session, archive)
 

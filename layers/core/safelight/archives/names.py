@@ -18,6 +18,7 @@ _FORBIDDEN = re.compile(rf'[<>:;"/\\|?*{_SEPARATORS}]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE)
 _HARMLESS = re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9]{1,10}")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
+_LONGEST = " (999999)"
 _JOINERS = "\u200c\u200d"  # Persian spelling and emoji families need them
 
 
@@ -27,15 +28,19 @@ def safe_names(names: Iterable[str], *, reserved: Iterable[str] = ()) -> list[st
     The first to ask for a name gets it, a later one gets " (2)" and so on; `reserved` names are taken already.
     """
     taken = {_folded(name) for name in reserved}
+    # By what is left of a name beside the longest number: names that numbers make alike count on together, and none of
+    # them tries all that the others have got.
     numbers: dict[str, int] = {}
     result = []
     for raw in names:
         wanted = name = safe_name(raw)
-        number = numbers.get(_folded(wanted), 2)
-        while (key := _folded(name)) in taken:
-            name = _shortened(wanted, f" ({number})")
-            number += 1
-        numbers[_folded(wanted)] = number
+        if (key := _folded(name)) in taken:
+            alike = _folded(_shortened(wanted, _LONGEST))
+            number = numbers.get(alike, 2)
+            while (key := _folded(name)) in taken:
+                name = _shortened(wanted, f" ({number})")
+                number += 1
+            numbers[alike] = number
         taken.add(key)
         result.append(name)
     return result

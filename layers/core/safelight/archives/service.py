@@ -3,6 +3,7 @@
 import json
 import uuid
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pg8000.native import Connection
 
@@ -16,6 +17,9 @@ from safelight.shares.visits import Size, as_jpeg
 from safelight.splice import load
 
 type Row = list[Any]
+
+_alive: WeakValueDictionary[str, Plan] = WeakValueDictionary()
+"""The plans of archives that are being sent, by digest."""
 
 
 class NothingToDownload(Conflict):
@@ -53,7 +57,9 @@ def plan_gallery(
         raise ArchiveBroken(Entry(lost[0], 0, 0, 0), RenditionMissing())
     names = safe_names((row[0] if row[7] else as_jpeg(row[0]) for row in rows), reserved=[RECEIPT])
     entries = [_entry(name, row) for name, row in zip(names, rows, strict=True)]
-    return plan([*entries, receipt(entries)])
+    planned = plan([*entries, receipt(entries)])
+    # Whoever downloads over many connections at once has one plan, which may weigh as much as the photos' names do.
+    return _alive.setdefault(planned.digest, planned)
 
 
 def manifest(planned: Plan) -> dict[str, Any]:

@@ -14,7 +14,8 @@
 - A Range of the first one or two bytes is a probe: it is answered with just these and counts nothing. Nor does HEAD, a
   202 while the archive is being put together, or a 416, and none of them leads to the bytes.
 - A signed address of the bucket gives a whole file whatever was asked for. A photo's is therefore only for who asks
-  for the whole; its parts come from the streaming function, to the byte (`web.keeping`).
+  for the whole; its parts come from the streaming function, to the byte (`web.keeping`). An archive's is charged as a
+  sixteenth of it at least, so that a download is carried on with 160 of them at most.
 - Link previews, crawlers, programs that do not say what they are, and browsers that load ahead count nothing, views
   included, and get no download (`automatic`), so that calling oneself one is no way around a limit either.
 - A limit is checked when a download starts, under the link's row lock; one that carries on is never cut off by it.

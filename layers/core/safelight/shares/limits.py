@@ -1,4 +1,4 @@
-"""How often a locked link's password may be guessed, and selections begun, from one address.
+"""How often a locked link's password may be guessed, and selections and archives begun, from one address.
 
 Each guess is committed before the password is looked at.
 """
@@ -17,6 +17,9 @@ UNLOCK_HERE = Rule("unlock link from address", 20, 15 * 60)
 UNLOCK = Rule("unlock link", 200, 60 * 60)
 # Guests at one address are many; a script there, whatever it calls itself, must not use up what the link allows in all.
 BEGIN_HERE = Rule("begin selection on link from address", 200, 24 * 60 * 60)
+# Each other choice of photos is another archive, which costs jobs and lies in the bucket for days before it is counted.
+ARCHIVE_HERE = Rule("begin archive on link from address", 40, 24 * 60 * 60)
+ARCHIVE = Rule("begin archive on link", 400, 24 * 60 * 60)
 
 
 @contextmanager
@@ -34,3 +37,12 @@ def unlock(connection: Connection, secret: str, ip: str | None, share_id: uuid.U
 def begin_selection(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> None:
     """One more selection on a link; not counted when the transaction fails. Raises TooManyRequests."""
     throttle.take(connection.run, secret, Claim(BEGIN_HERE, f"{share_id}|{throttle.address(ip)}"))
+
+
+def begin_archive(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> None:
+    """One more archive that is put together for a link; not counted when the transaction fails.
+
+    Raises TooManyRequests.
+    """
+    here = Claim(ARCHIVE_HERE, f"{share_id}|{throttle.address(ip)}")
+    throttle.take(connection.run, secret, here, Claim(ARCHIVE, str(share_id)))

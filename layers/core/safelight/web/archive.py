@@ -21,14 +21,20 @@ from safelight.archives.service import manifest
 from safelight.archives.source import own_fetcher
 from safelight.config import settings
 from safelight.db import driver
-from safelight.shares import downloads
+from safelight.shares import downloads, limits
 from safelight.web import building
-from safelight.web.built import built_archive, check_unchanged, lying
+from safelight.web.built import built_archive, check_unchanged, lying, validator
+from safelight.web.caller import address
+from safelight.web.conditional import check_match
 from safelight.web.streaming import ArchiveResponse, Sent
 from safelight.web.visitor import Visit
 from safelight.web.wanted import Wanted
 
 log = logging.getLogger(__name__)
+
+# An address in the bucket gives the whole, whatever part is asked for: each is charged as the part of a download over
+# this many connections at least, which is as many as aria2 opens.
+ADDRESSES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +68,39 @@ async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
 def archive_response(request: Request, wanted: Wanted, connection: Connection, engine: Engine) -> Response:
     """The archive, or the part of it that was asked for; 202 while it is put together, 307 to it when it is built.
 
-    Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, ArchiveChanged, DownloadLimitReached.
+    Counted as `shares.downloads` says. Raises NothingToDownload, ArchiveNotBuilt, DownloadChanged, TooManyRequests,
+    DownloadLimitReached.
     """
     planned = wanted.plan(connection)
     check(connection, wanted, planned)
     built = building.is_built(planned, engine.limit)
     requested = part_of(request, planned, judged=built)
-    built = built and requested.status != 416
-    if built:
-        progress = building.progress_of(wanted.gallery_id, planned, begin=request.method != "HEAD")
+    if built and requested.status != 416:
+        permit = partial(_permit, request, wanted, connection) if request.method == "GET" else None
+        progress = building.progress_of(wanted.gallery_id, planned, permit)
         if progress.status != "ready":
             return building.waiting(request, progress)
         check_unchanged(request, planned)
     if request.method == "GET":
-        count(connection, wanted, planned, requested)
-    if built and not is_probe(requested):
+        count(connection, wanted, planned, requested, least=planned.size // ADDRESSES if built else 0)
+    if built and requested.status != 416 and not is_probe(requested):
         return built_archive(request, planned, wanted.filename)
     return ArchiveResponse(
         planned,
         requested,
         engine.fetcher,
         engine.window,
+        etag=validator(planned, lying(planned)) if built else planned.etag,
         filename=wanted.filename,
         headers={"Cache-Control": "private, no-cache"},
         ended=partial(ended, wanted, planned),
     )
+
+
+def _permit(request: Request, wanted: Wanted, connection: Connection) -> None:
+    """A visitor may have one more archive put together; the photographer always. Raises TooManyRequests."""
+    if wanted.visit is not None:
+        limits.begin_archive(connection, wanted.visit.secret, address(request), wanted.visit.share.id)
 
 
 def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine, digest: str | None) -> Response:
@@ -115,12 +129,14 @@ def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested) -> None:
-    """Count a visitor's request for bytes, as `shares.downloads` says. Raises DownloadLimitReached."""
+def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested, *, least: int = 0) -> None:
+    """Count a visitor's request for bytes, and for `least` of them, as `shares.downloads` says.
+
+    Raises DownloadLimitReached.
+    """
     if wanted.visit is None or requested.status == 416 or is_probe(requested):
         return
-    item, asked = item_of(wanted.visit, wanted, planned), requested.stop - requested.start
-    downloads.begin(connection, item, asked)
+    downloads.begin(connection, item_of(wanted.visit, wanted, planned), max(requested.stop - requested.start, least))
 
 
 def check(connection: Connection, wanted: Wanted, planned: Layout) -> None:
@@ -135,7 +151,12 @@ def item_of(visit: Visit, wanted: Wanted, planned: Layout) -> downloads.Item:
 
 
 def part_of(request: Request, planned: Layout, *, judged: bool = False) -> Requested:
-    """What part of a file the request asks for; `judged` when its If-Range is decided elsewhere."""
+    """What part of a file the request asks for; `judged` when If-Match and If-Range are decided elsewhere.
+
+    Raises DownloadChanged.
+    """
+    if not judged:
+        check_match(request, planned.etag)
     return parse_range(
         request.headers.get("range"),
         None if judged else request.headers.get("if-range"),

@@ -1,6 +1,7 @@
 """How far an archive is that is built into the bucket: begun by a download, told to whoever waits for it."""
 
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
@@ -47,7 +48,7 @@ def status_response(request: Request, gallery_id: uuid.UUID, planned: Plan, limi
     if not is_built(planned, limit):
         told = _told(request, request.url.path.removesuffix("/status"), None, planned.size)
         return JSONResponse(told, 200, {"Cache-Control": "no-store"})
-    return _status(request, progress_of(gallery_id, planned, begin=False))
+    return _status(request, progress_of(gallery_id, planned))
 
 
 def recalled(request: Request, gallery_id: uuid.UUID, digest: str) -> JSONResponse | None:
@@ -88,18 +89,18 @@ def is_built(planned: Plan, limit: int | None) -> bool:
     return limit is not None and planned.size > limit
 
 
-def progress_of(gallery_id: uuid.UUID, planned: Plan, *, begin: bool) -> "Progress":
-    """How far it is; `begin` it where nobody has yet."""
+def progress_of(gallery_id: uuid.UUID, planned: Plan, begin: Callable[[], None] | None = None) -> "Progress":
+    """How far it is. With `begin` it is begun where nobody has yet, unless that raises."""
     # Only here: an archive that is streamed needs neither the ORM nor boto3.
     from safelight.archives import build
     from safelight.db.engine import transaction
 
     store = storage.light_store()
     with transaction() as session:
-        if not begin:
+        if begin is None:
             return build.look(session, store, planned)
         part_size = settings().archive_part_size
-        return build.request(session, store, storage.multipart(), wake.queue(), gallery_id, planned, part_size)
+        return build.request(session, store, storage.multipart(), wake.queue(), gallery_id, planned, part_size, begin)
 
 
 def _told(request: Request, path: str, progress: "Progress | None", size: int) -> dict[str, object]:

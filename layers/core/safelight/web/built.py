@@ -8,17 +8,12 @@ from fastapi.responses import RedirectResponse
 from safelight import storage
 from safelight.archives.manifest import archive_key
 from safelight.archives.plan import Plan
-from safelight.errors import PreconditionFailed
 from safelight.storage.disposition import attachment
 from safelight.storage.objects import ObjectInfo
+from safelight.web.conditional import DownloadChanged, check_match
 
 # S3 looks at the time when a request starts, so a transfer may last for hours; whoever resumes asks here again.
 URL_SECONDS = 120
-
-
-class ArchiveChanged(PreconditionFailed):
-    code = "archive_changed"
-    title = "This archive has changed since the download began: throw away what has come, and download it again"
 
 
 def lying(planned: Plan) -> ObjectInfo | None:
@@ -27,20 +22,28 @@ def lying(planned: Plan) -> ObjectInfo | None:
 
 
 def check_unchanged(request: Request, planned: Plan) -> None:
-    """A part of this archive may be added to what the client has. Raises ArchiveChanged.
+    """A part of this archive may be added to what the client has. Raises DownloadChanged.
 
     RFC 9110 section 13.1.5 has the whole sent when `If-Range` fails. A redirect cannot do that: the client asks the
     store with the same `Range`, and a store that does not know `If-Range` would send a part of another archive. So the
-    request is refused, and the client asks without a range.
+    request is refused, and the client asks without a range. `If-Match` is decided by both, and here before anything is
+    counted.
     """
-    if_range = request.headers.get("if-range")
-    if request.method != "GET" or if_range is None or "range" not in request.headers:
+    if_range = request.headers.get("if-range") if request.method == "GET" and "range" in request.headers else None
+    if if_range is None and "if-match" not in request.headers:
         return
+    stored = lying(planned)
+    check_match(request, validator(planned, stored))
     known = [planned.etag]  # what the same archive was called if it was streamed
-    if (stored := lying(planned)) is not None:
+    if stored is not None:
         known += [stored.etag, format_datetime(stored.last_modified, usegmt=True)]
-    if if_range.strip() not in known:
-        raise ArchiveChanged
+    if if_range is not None and if_range.strip() not in known:
+        raise DownloadChanged
+
+
+def validator(planned: Plan, stored: ObjectInfo | None) -> str:
+    """The ETag of an archive that is built: the bucket's, once it is there."""
+    return planned.etag if stored is None else stored.etag
 
 
 def built_archive(request: Request, planned: Plan, filename: str) -> Response:

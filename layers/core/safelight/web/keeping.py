@@ -11,6 +11,7 @@ from safelight.archives.single import photo_file
 from safelight.config import settings
 from safelight.shares import downloads, visits
 from safelight.storage.signer import Signer
+from safelight.web.conditional import check_match
 from safelight.web.visitor import Visit
 
 
@@ -22,10 +23,11 @@ def download_response(
     The bucket's address gives the whole file, so it is only for who asks for the whole. A part, a probe, and a file
     that is cut on the way are answered and counted by `web.single`, to the byte. So is HEAD, which no signed address
     answers, and a part of a file that has changed: the bucket does not know If-Range, and would send a part of the new
-    one. Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadLimitReached.
+    one. Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadChanged, DownloadLimitReached.
     """
     share = visit.admit_download("web")
     file = photo_file(connection, share, photo_id)
+    check_match(request, file.etag)
     part = parse_range(request.headers.get("range"), request.headers.get("if-range"), size=file.size, etag=file.etag)
     partial = part.status == 206 and part.stop - part.start < file.size
     changed = part.status == 200 and "range" in request.headers

@@ -19,7 +19,7 @@ def file_response(
     """The file that the link hands out of this photo, or the part of it that was asked for.
 
     Decided and counted here, where the bytes go out, so that no address is a way around either.
-    Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadLimitReached.
+    Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadChanged, DownloadLimitReached.
     """
     share = visit.admit_download("web")
     file = photo_file(connection, share, photo_id)

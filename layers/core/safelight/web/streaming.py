@@ -47,6 +47,7 @@ class ArchiveResponse(Response):
         fetcher: Fetches,
         window: Window,
         *,
+        etag: str | None = None,
         filename: str = "photos.zip",
         media_type: str = "application/zip",
         headers: dict[str, str] | None = None,
@@ -60,7 +61,7 @@ class ArchiveResponse(Response):
         self._ended = ended
         self._length = requested.stop - requested.start
         self._sent = 0
-        own = {"Accept-Ranges": "bytes", "ETag": plan.etag, "Content-Length": str(self._length)}
+        own = {"Accept-Ranges": "bytes", "ETag": etag or plan.etag, "Content-Length": str(self._length)}
         if requested.status == 416:
             own["Content-Range"] = f"bytes */{plan.size}"
         else:

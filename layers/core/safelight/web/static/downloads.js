@@ -2,7 +2,7 @@
 const at = (selector) => document.querySelector(selector);
 const json = { headers: { Accept: "application/json" }, redirect: "manual" };
 const REMEMBERED_FOR = 3600000; // milliseconds: whoever comes back later is asked again
-const store = `safelight-zip:${location.pathname.replace(/\/+$/, "")}`;
+const store = `safelight-zip:${location.pathname.replace(/\/+$/, "")} `;
 let turn = 0; // of the wait that counts: a later one ends an earlier
 
 /** Show the button, with the size; go on with what was begun before the page was closed or reloaded. */
@@ -16,8 +16,8 @@ export async function offer(here) {
   if (told.size) link.textContent = `Download all (${size(told.size)})`;
   // A small one is streamed at once: a link like any other, and nothing to wait for.
   if (told.parts !== 0) link.onclick = (event) => (event.preventDefault(), prepare(link));
-  const before = remembered();
-  if (before) await wait(before.href, false);
+  const before = begun();
+  if (before) await wait(before, false);
 }
 
 /** Fetch the ZIP behind a link, after waiting for it where that is needed. */
@@ -62,7 +62,8 @@ const OFFLINE = "There is no connection just now. Your ZIP goes on being put tog
 async function ask(url) {
   const answer = await fetch(url, json).catch(() => null);
   const after = Number(answer?.headers.get("retry-after")) || 3;
-  if (!answer || answer.status >= 500 || answer.status === 429) return { status: "offline", after };
+  // A minute of waiting may be worth it without a word; more is said.
+  if (!answer || answer.status >= 500 || (answer.status === 429 && after <= 60)) return { status: "offline", after };
   // The archive itself: it was finished between two questions. Not one byte of it is read here.
   if (answer.type === "opaqueredirect" || answer.headers.get("content-type") === "application/zip") {
     answer.body?.cancel();
@@ -78,19 +79,19 @@ async function ask(url) {
 /** Begin the download: once, however many windows wait for it. */
 async function start(href, told) {
   const claim = () => {
-    if (remembered()?.href !== href) return show("The download has been started in another window.", null, { over: true });
-    forget();
+    if (!remembered(href)) return show("The download has been started in another window.", null, { over: true });
+    forget(href);
     const large = told.size ? ` (${size(told.size)})` : "";
     show(`Your ZIP is ready, and the download${large} has started.`, null, { over: true });
     next("Download again", href);
     location.assign(href);
   };
   // Locks are only there over HTTPS; without them two windows would have to ask within the same millisecond.
-  await (navigator.locks ? navigator.locks.request(store, claim) : claim());
+  await (navigator.locks ? navigator.locks.request(store + href, claim) : claim());
 }
 
 function failed(href, { reason }) {
-  forget();
+  forget(href);
   show(reason || "Your ZIP could not be put together. Please tell your photographer.", null, { over: true });
   at(".zip").classList.add("failed");
   next("Try again", href).onclick = (event) => (event.preventDefault(), prepare({ href }));
@@ -134,26 +135,38 @@ function pause(seconds) {
   });
 }
 
-// What is waited for outlives a reload. Where nothing can be stored, it lasts as long as the page.
-let unstored = null;
+// What is waited for outlives a reload, each ZIP by itself. Where nothing can be stored, it lasts as long as the page.
+const unstored = new Set();
 function remember(href) {
-  unstored = { href, since: Date.now() };
   try {
-    localStorage.setItem(store, JSON.stringify(unstored));
+    localStorage.setItem(store + href, Date.now());
+  } catch {
+    unstored.add(href);
+  }
+}
+function remembered(href) {
+  try {
+    return unstored.has(href) || localStorage.getItem(store + href) !== null;
+  } catch {
+    return false;
+  }
+}
+function forget(href) {
+  unstored.delete(href);
+  try {
+    localStorage.removeItem(store + href);
   } catch {}
 }
-function remembered() {
-  let found = unstored;
+/** The ZIP of this link that was asked for last, unless that is too long ago. */
+function begun() {
   try {
-    found = JSON.parse(localStorage.getItem(store));
-  } catch {}
-  return found && Date.now() - found.since < REMEMBERED_FOR ? found : null;
-}
-function forget() {
-  unstored = null;
-  try {
-    localStorage.removeItem(store);
-  } catch {}
+    const since = (name) => Number(localStorage.getItem(name));
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(store));
+    const last = names.sort((one, other) => since(other) - since(one))[0];
+    return last && Date.now() - since(last) < REMEMBERED_FOR ? last.slice(store.length) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Bytes for people. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 from PIL import Image
@@ -136,6 +136,39 @@ def test_a_burst_does_not_go_on_for_ever() -> None:
     assert len(groups) >= 4
     for group in groups:
         times = [one.at for one in group if one.at is not None]
+        assert max(times) - min(times) <= culling.SPAN_SECONDS
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+@pytest.mark.parametrize("shot", [2.0, -2.0])
+@pytest.mark.parametrize("later", [300.0, -300.0, None])
+def test_a_near_duplicate_of_another_hour_parts_no_burst(
+    order: tuple[int, ...], shot: float, later: float | None
+) -> None:
+    taken = [(0, 0.0), (2**18 - 1, shot), (0b11111 << 100, later)]
+    frames = [frame(index, *taken[at]) for index, at in enumerate(order)]
+    assert indices(culling.groups(frames)) == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("later", [300.0, None])
+def test_what_looks_like_one_of_a_burst_only_does_not_come_with_it(later: float | None) -> None:
+    """The second frame's flash did not fire; the third was taken at another hour and looks like the second."""
+    dusk, noon = replace(GRAYS, brightness=0.3), replace(GRAYS, brightness=0.6)
+    frames = [frame(0, 0, 0.0, look=noon), frame(1, 2**18 - 1, 2.0, look=dusk), frame(2, 2**18 - 1, later, look=dusk)]
+    assert indices(culling.groups(frames)) == [[1, 2]]
+    assert indices(culling.groups(frames[:2])) == [[0, 1]]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_near_duplicate_of_another_hour_does_not_lengthen_a_burst(first: bool) -> None:
+    dice = random.Random(4)
+    burst = [frame(index + 1, 1 << (index % 8), index * 8.0, phash=dice.getrandbits(64)) for index in range(30)]
+    again = replace(burst[0], index=0 if first else 31, at=3600.0)
+    groups = culling.groups([*burst, again])
+    assert sum(again in group and burst[0] in group for group in groups) == 1
+    assert len(groups) >= 4
+    for group in groups:
+        times = [one.at for one in group if one.at is not None and one is not again]
         assert max(times) - min(times) <= culling.SPAN_SECONDS
 
 

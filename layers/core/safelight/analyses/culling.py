@@ -62,15 +62,15 @@ class Frame:
 def groups(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Those that belong together, two at least, each group and the groups in the order of `index`."""
     ordered = sorted((frame for frame in frames if frame.contrast >= FLAT), key=lambda frame: frame.index)
-    places = _Places(ordered)
+    joined = _Groups(ordered)
     bursts = dict.fromkeys(_bursts(ordered), True)
     pairs = bursts | {pair: False for pair in _alike(ordered) if pair not in bursts}
     closest = sorted((_distance(ordered[i], ordered[j]), i, j, burst) for (i, j), burst in pairs.items())
     for _, i, j, burst in closest:
-        places.join(i, j, burst=burst)
+        joined.join(i, j, burst=burst)
     found: dict[int, list[Frame]] = defaultdict(list)
     for place, frame in enumerate(ordered):
-        found[places.root(place)].append(frame)
+        found[joined.root(place)].append(frame)
     return sorted((group for group in found.values() if len(group) > 1), key=lambda group: group[0].index)
 
 
@@ -147,33 +147,55 @@ def _equal(ordered: Sequence[Frame]) -> Generator[tuple[int, int], None, list[in
     return firsts
 
 
-class _Places:
-    """A union-find (Tarjan) whose sets know when they begin and end and which frame is their first."""
+class _Sets:
+    """A union-find (Tarjan); the root of a set is its first."""
 
-    def __init__(self, ordered: Sequence[Frame]) -> None:
-        self._frames = ordered
-        self._parent = list(range(len(ordered)))
-        self._span = [(frame.at, frame.at) for frame in ordered]
-        self._members = {place: [place] for place in range(len(ordered))}
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
 
     def root(self, place: int) -> int:
         while self._parent[place] != place:
             self._parent[place] = place = self._parent[self._parent[place]]
         return place
 
-    def join(self, one: int, other: int, *, burst: bool) -> None:
+    def join(self, one: int, other: int) -> None:
         first, second = sorted((self.root(one), self.root(other)))
-        if first == second:
-            return
-        begin = self._frames[first]
-        joining = [self._frames[member] for member in self._members[second]]
-        if not all(_distance(begin, member) <= CHAIN for member in joining):
-            return
-        if not burst and not all(near(begin.look, member.look) for member in joining):
-            return
-        times = [at for span in (self._span[first], self._span[second]) for at in span if at is not None]
+        self._parent[second] = first
+
+
+class _Groups:
+    """Sets of frames that show the same; within them, bursts, which know when they begin and end."""
+
+    def __init__(self, ordered: Sequence[Frame]) -> None:
+        self._frames = ordered
+        self._groups, self._bursts = _Sets(len(ordered)), _Sets(len(ordered))
+        self._members = {place: [place] for place in range(len(ordered))}
+        self._span = {place: (frame.at, frame.at) for place, frame in enumerate(ordered) if frame.at is not None}
+
+    def root(self, place: int) -> int:
+        return self._groups.root(place)
+
+    def join(self, one: int, other: int, *, burst: bool) -> None:
+        shot = {self._bursts.root(one), self._bursts.root(other)} if burst else set()
+        times = [at for root in shot for at in self._span[root]]
         if burst and max(times) - min(times) > SPAN_SECONDS:
             return
-        self._parent[second] = first
-        self._members[first] += self._members.pop(second)
-        self._span[first] = (min(times), max(times)) if times else (None, None)
+        first, second = sorted((self.root(one), self.root(other)))
+        if first != second:
+            if not self._fit(first, self._members[second], shot):
+                return
+            self._groups.join(first, second)
+            self._members[first] += self._members.pop(second)
+        if burst:
+            self._bursts.join(one, other)
+            self._span[self._bursts.root(one)] = min(times), max(times)
+
+    def _fit(self, first: int, joining: list[int], shot: set[int]) -> bool:
+        """Whether these may come to the group of that first frame, by a pair of the bursts `shot` if by any."""
+        begin = self._frames[first]
+        of_its_burst = shot if self._bursts.root(first) in shot else ()
+        return all(
+            _distance(begin, frame) <= CHAIN
+            and (self._bursts.root(place) in of_its_burst or near(begin.look, frame.look))
+            for place, frame in ((place, self._frames[place]) for place in joining)
+        )

@@ -36,12 +36,14 @@ class Decoded:
 
 
 def decode(data: bytes, facts: Facts) -> Decoded:
-    """Raises `pyvips.Error` and `heic.UndecodableHeic` with what the library said."""
+    """Raises `pyvips.Error` and `heic.UndecodableHeic` with what the library said, and `UnreadablePicture` for a size
+    that only the decoder finds."""
     if facts.format == "heic":
-        whole = heic.read(data, _SIDE)
+        whole = heic.read(data, facts, _SIDE)
         image, width, height, exif, orientation = whole.image, whole.width, whole.height, whole.exif, 1
     else:
         header = pyvips.Image.new_from_source(pyvips.Source.new_from_memory(data), "")
+        facts.admit(header.width, header.height)
         width, height, exif = header.width, header.height, _block(header, data, facts)
         orientation = _orientation(header, facts)
         image = _reduced(data, header, facts)

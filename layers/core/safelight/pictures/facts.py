@@ -6,7 +6,7 @@ The first bytes decide the format; what a name, a content type or later bytes cl
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import UnreadablePicture
 from .headers import PARSERS, Header
@@ -58,6 +58,13 @@ class Facts:
 
     format: str
     header: Header
+
+    def admit(self, width: int, height: int) -> None:
+        """The same judgement of the size in px that the decoder finds, before it decodes: a header may deceive one
+        reader and not the other. Raises `UnreadablePicture`."""
+        share = width * height / (self.header.width * self.header.height)
+        held = int(self.header.working_set * share)
+        _judge(replace(self.header, width=width, height=height, working_set=held), _NAMES[self.format])
 
 
 def inspect(data: bytes, content_type: str | None = None) -> Facts:

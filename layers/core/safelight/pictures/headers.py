@@ -19,6 +19,9 @@ _STANDALONE = {0x01, *range(0xD0, 0xDA)}
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _RAW_TAGS = {50706}  # DNGVersion
+# The whole numbers of a TIFF by their type, as libtiff takes them for a size, and those that only BigTIFF has room for.
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
+_WIDE = {16: "Q", 17: "q", 18: "Q"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def webp(data: bytes) -> Header:
         body = at + 8
         if kind in (b"VP8L", b"ALPH"):
             a_pixel = max(a_pixel, 6)
-        if kind == b"VP8X":
+        if kind == b"VP8X" and not width:
             width = 1 + int.from_bytes(data[body + 4 : body + 7], "little")
             height = 1 + int.from_bytes(data[body + 7 : body + 10], "little")
         elif kind == b"ANMF":
@@ -136,6 +139,7 @@ def tiff(data: bytes) -> Header:
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
     pointer, counter, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
+    forms = _WHOLE | _WIDE if big else _WHOLE
     (at,) = struct.unpack_from(order + pointer, data, 8 if big else 4)
     first: dict[int, int] = {}
     seen = set[int]()
@@ -150,8 +154,9 @@ def tiff(data: bytes) -> Header:
                 raise ValueError("a directory without end")
             for n in range(start, end, entry):
                 tag, kind = struct.unpack_from(order + "HH", data, n)
-                form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind, "H")
-                first[tag] = struct.unpack_from(order + form, data, n + (12 if big else 8))[0]
+                # Of a tag that is there twice decoders take the first, too.
+                if kind in forms and tag not in first:
+                    (first[tag],) = struct.unpack_from(order + forms[kind], data, n + (12 if big else 8))
         seen.add(at)
         at = (
             struct.unpack_from(order + pointer, data, end)[0]

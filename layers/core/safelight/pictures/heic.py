@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import _pi_heif
 import pyvips
 
+from .facts import Facts
+
 _BANDS = {"L": 1, "I": 1, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
@@ -25,8 +27,8 @@ class Primary:
     exif: bytes | None
 
 
-def read(data: bytes, side: int) -> Primary:
-    """The primary picture at most `side` px long. Raises `UndecodableHeic`, `pyvips.Error`.
+def read(data: bytes, facts: Facts, side: int) -> Primary:
+    """The primary picture at most `side` px long. Raises `UndecodableHeic`, `pyvips.Error`, `UnreadablePicture`.
 
     Turning and mirroring are properties of the container (irot, imir) and done here, once; the orientation in EXIF is
     for information only (ISO/IEC 23008-12, annex A) and stays unheeded. 10 and 12 bits come as 16.
@@ -36,6 +38,7 @@ def read(data: bytes, side: int) -> Primary:
         primary = next((picture for picture in pictures if picture is not None and picture.primary), None)
         if primary is None:
             raise UndecodableHeic("unsupported")
+        facts.admit(*primary.size_mode[0])
         pixels = primary.data  # decodes
         (width, height), mode = primary.size_mode
         profile = primary.color_profile

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from safelight.pictures import exif
 from safelight.pictures.render import render
+from safelight.pictures.strip import essentials
+from tests.core.pictures import private
 from tests.core.pictures.samples import encode, scene
 from tests.core.pictures.samples import exif as block
 
@@ -72,6 +74,25 @@ def test_what_tells_about_people_is_never_read() -> None:
 def test_a_tiff_is_its_own_block() -> None:
     made = render(encode(scene(80, 60), "TIFF", exif=block()))
     assert (made.camera["make"], made.camera["model"]) == ("Canon", "Canon EOS R5")
+
+
+def as_directories(data: bytes) -> bytes:
+    """With pointers to the EXIF and interoperability directories that are of the type IFD, as libtiff writes them."""
+    for tag in (0x8769, 0xA005):
+        pointer = struct.pack("<HHI", tag, 4, 1)
+        assert pointer in data
+        data = data.replace(pointer, struct.pack("<HHI", tag, 13, 1))
+    return data
+
+
+def test_a_pointer_of_the_type_for_directories() -> None:
+    plain = private.block(adobe_rgb=True)
+    taken, camera = exif.read(as_directories(plain))
+    assert taken is not None
+    assert (taken, camera) == exif.read(plain)
+    kept = essentials.read(as_directories(plain))
+    assert kept.adobe_rgb
+    assert kept == essentials.read(plain)
 
 
 def test_a_picture_that_says_nothing() -> None:

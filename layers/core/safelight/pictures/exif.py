@@ -155,7 +155,8 @@ def directory(block: bytes, start: int, wanted: set[int]) -> Tags:
 
 
 def _value(block: bytes, order: str, kind: int, number: int, at: int) -> Value | None:
-    """The (first) value of an entry: ASCII and UTF-8 (2, 129), SHORT (3), LONG (4), RATIONAL (5); else None."""
+    """The (first) value of an entry: ASCII and UTF-8 (2, 129), SHORT (3), LONG (4), RATIONAL (5) and
+    IFD (13), by which libtiff tells where a directory is; else None."""
     if number == 0:
         return None
     if kind in (2, 129):
@@ -167,7 +168,7 @@ def _value(block: bytes, order: str, kind: int, number: int, at: int) -> Value |
             return raw.decode("latin-1")
     if kind == 3:
         return int(struct.unpack_from(order + "H", block, at)[0])
-    if kind == 4:
+    if kind in (4, 13):
         return int(struct.unpack_from(order + "I", block, at)[0])
     if kind == 5:
         (start,) = struct.unpack_from(order + "I", block, at)

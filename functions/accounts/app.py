@@ -108,16 +108,18 @@ def me(user: CurrentUser) -> User:
 
 
 @app.patch("/auth/me", response_model=MeOut)
-def update_me(patch: UserPatch, user: CurrentUser, session: DbSession, config: Config, client: CallingClient) -> User:
+def update_me(
+    patch: UserPatch, caller: CurrentCaller, session: DbSession, config: Config, client: CallingClient
+) -> User:
     """Change the e-mail, the username or what my programs remember."""
     secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
-    return service.update(session, user, patch, client.ip, secret, per_hour)
+    return service.update(session, caller.user, caller.session_id, patch, client.ip, secret, per_hour)
 
 
 @app.delete("/auth/me", status_code=204)
-def delete_me(response: Response, cookie: RefreshCookie, user: CurrentUser, session: DbSession, now: Now) -> None:
+def delete_me(response: Response, cookie: RefreshCookie, caller: CurrentCaller, session: DbSession, now: Now) -> None:
     """Close the account and erase everything in it; `Location` is the report of it."""
-    locate_report(response, service.delete(session, user, now))
+    locate_report(response, service.delete(session, caller.user, caller.session_id, now))
     cookie.clear()
 
 
@@ -135,16 +137,16 @@ def list_sessions(caller: CurrentCaller, session: DbSession, now: Now) -> list[S
 
 
 @app.delete("/auth/sessions/{session_id}", status_code=204)
-def revoke_session(session_id: uuid.UUID, user: CurrentUser, session: DbSession, now: Now) -> None:
+def revoke_session(session_id: uuid.UUID, caller: CurrentCaller, session: DbSession, now: Now) -> None:
     """Sign a browser or program out, at its next request."""
-    sessions.revoke(session, user.id, session_id, now)
+    sessions.revoke(session, caller.user.id, caller.session_id, session_id, now)
 
 
 @app.post("/auth/api-keys", status_code=201)
-def create_api_key(body: ApiKeyCreate, response: Response, user: CurrentUser, session: DbSession) -> ApiKeyMade:
+def create_api_key(body: ApiKeyCreate, response: Response, caller: CurrentCaller, session: DbSession) -> ApiKeyMade:
     """Make an API key; it is shown this once."""
     response.headers["Cache-Control"] = "no-store"
-    return api_keys.make(session, user, body)
+    return api_keys.make(session, caller.user.id, caller.session_id, body)
 
 
 @app.get("/auth/api-keys")
@@ -154,9 +156,9 @@ def list_api_keys(user: CurrentUser, session: DbSession, limit: Limit = PAGE, cu
 
 
 @app.delete("/auth/api-keys/{key_id}", status_code=204)
-def revoke_api_key(key_id: uuid.UUID, user: CurrentUser, session: DbSession, now: Now) -> None:
+def revoke_api_key(key_id: uuid.UUID, caller: CurrentCaller, session: DbSession, now: Now) -> None:
     """End an API key at once."""
-    api_keys.revoke(session, user.id, key_id, now)
+    api_keys.revoke(session, caller.user.id, caller.session_id, key_id, now)
 
 
 @app.get("/erasures/{erasure_id}")
@@ -172,9 +174,11 @@ def list_users(_admin: Admin, session: DbSession, limit: Limit = PAGE, cursor: C
 
 
 @app.patch("/admin/users/{user_id}", response_model=AdminUserOut)
-def administer_user(user_id: uuid.UUID, patch: AdminUserPatch, admin: Admin, session: DbSession, now: Now) -> User:
+def administer_user(
+    user_id: uuid.UUID, patch: AdminUserPatch, admin: Admin, caller: CurrentCaller, session: DbSession, now: Now
+) -> User:
     """Deactivate an account, let it in again, or make it an administrator's; administrators only."""
-    return service.administer(session, admin, user_id, patch, now)
+    return service.administer(session, admin, caller.session_id, user_id, patch, now)
 
 
 handler = lambda_handler(app)

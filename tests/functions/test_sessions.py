@@ -317,6 +317,7 @@ def test_an_account_is_closed_beside_another_change_and_neither_waits_for_ever(s
     """The account is locked before its sessions: the other way round, each would have what the other needs."""
     anna = Photographer.registered()
     user_id = uuid.UUID(anna.call("GET", "/auth/me").json()["id"])
+    [here] = [uuid.UUID(one["id"]) for one in anna.call("GET", "/auth/sessions").json()]
     with ThreadPoolExecutor(1) as pool, transaction() as session:
         user = queries.user_by_id(session, user_id)
         assert user is not None
@@ -324,9 +325,9 @@ def test_an_account_is_closed_beside_another_change_and_neither_waits_for_ever(s
         closing = pool.submit(anna.call, "DELETE", "/auth/me")
         somebody_waits()
         if second == "a new password":
-            queries.revoke_all(session, now(), user_id=user_id)
+            queries.revoke_all(session, now(), user_id=user_id, keep=here)
         else:
-            service.delete(session, user, now())
+            service.delete(session, user, here, now())
         session.commit()
         assert closing.result(30).status_code == (204 if second == "a new password" else 401)
     problem(client().post("/auth/login", json={"email": anna.email, "password": PASSWORD}), 401, "unauthorized")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from safelight.accounts import queries
+from safelight.accounts import queries, service
 from safelight.accounts.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyOut
 from safelight.errors import Conflict, NotFound, Unauthorized
 from safelight.models import ApiKey, User
@@ -25,14 +25,14 @@ class TooManyKeys(Conflict):
     title = f"An account has at most {MOST} API keys: revoke one first"
 
 
-def make(session: Session, user: User, request: ApiKeyCreate) -> ApiKeyMade:
-    """A new key; nobody can read it again. Raises TooManyKeys."""
-    queries.lock_user(session, user.id)
-    if queries.live_keys(session, user.id) >= MOST:
+def make(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None, request: ApiKeyCreate) -> ApiKeyMade:
+    """A new key; nobody can read it again. Raises TooManyKeys, and Unauthorized when the session was ended."""
+    service.hold(session, user_id, family_id)
+    if queries.live_keys(session, user_id) >= MOST:
         raise TooManyKeys
     prefix = secrets.token_hex(4)
     key = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
-    made = ApiKey(user_id=user.id, name=request.name, prefix=prefix, key_hash=_hash(key), scopes=sorted(request.scopes))
+    made = ApiKey(user_id=user_id, name=request.name, prefix=prefix, key_hash=_hash(key), scopes=sorted(request.scopes))
     session.add(made)
     session.flush()
     session.refresh(made)
@@ -57,8 +57,14 @@ def list_page(session: Session, user_id: uuid.UUID, limit: int, cursor: str | No
     return Page[ApiKeyOut].of([ApiKeyOut.model_validate(one) for one in shown], last)
 
 
-def revoke(session: Session, user_id: uuid.UUID, key_id: uuid.UUID, now: dt.datetime) -> None:
-    """End a key at once. Raises NotFound when it is missing, somebody else's or revoked already."""
+def revoke(
+    session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None, key_id: uuid.UUID, now: dt.datetime
+) -> None:
+    """End a key at once.
+
+    Raises NotFound when it is missing, somebody else's or revoked already, Unauthorized when the session was ended.
+    """
+    service.hold(session, user_id, family_id)
     if not queries.revoke_key(session, user_id, key_id, now):
         raise NotFound
 

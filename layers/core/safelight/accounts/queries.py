@@ -41,11 +41,16 @@ def lock_user(session: Session, user_id: uuid.UUID) -> User | None:
     ).one_or_none()
 
 
-def user_by_name(session: Session, name: str) -> User | None:
-    """By e-mail or username; both compare without regard to case."""
-    return session.scalars(
-        select(User).where(or_(User.email == name, User.username == name), User.deleted_at.is_(None))
-    ).one_or_none()
+def user_by_name(session: Session, name: str, *, lock: bool = False) -> User | None:
+    """By e-mail or username; both compare without regard to case. `lock` as in `lock_user`."""
+    statement = select(User).where(or_(User.email == name, User.username == name), User.deleted_at.is_(None))
+    return session.scalars(statement.with_for_update(key_share=True) if lock else statement).one_or_none()
+
+
+def is_admin(session: Session, user_id: uuid.UUID) -> bool:
+    """Whether this is an administrator who may act, now and not when the account was read."""
+    admin = select(User.id).where(User.id == user_id, User.is_admin, User.is_active, User.deleted_at.is_(None))
+    return session.scalar(admin) is not None
 
 
 def compared(session: Session, name: str) -> str:

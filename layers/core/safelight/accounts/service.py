@@ -59,10 +59,19 @@ def authenticate(session: Session, name: str, password: str, ip: str | None, sec
     return user
 
 
-def update(session: Session, user: User, patch: UserPatch, ip: str | None, secret: str, per_hour: int) -> User:
-    """Change what was given; as many new names as registrations. Raises NameTaken, TooManyRequests."""
+def update(
+    session: Session,
+    user: User,
+    family_id: uuid.UUID | None,
+    patch: UserPatch,
+    ip: str | None,
+    secret: str,
+    per_hour: int,
+) -> User:
+    """Change what was given; as many new names as registrations. Raises NameTaken, TooManyRequests, Unauthorized."""
     if _asks_for_names(user, patch):
         limits.renaming(session, secret, ip, per_hour, user.id)
+    hold(session, user.id, family_id)
     for field, value in patch.model_dump(exclude_unset=True).items():
         if value is not None or field == "username":
             setattr(user, field, value)
@@ -82,26 +91,36 @@ def change_password(
         if not verify_password(request.current_password, user.password_hash):
             raise Forbidden("The current password is not right")
         new = hash_password(request.new_password)
-    # A session that another change has just ended must not set its own password after it. The session is looked at in
-    # a second statement: the first one, which may have waited, sees other tables as they were before.
+    # As in `hold`, but for this very password.
     if not queries.keep_password(session, user, to_change=True) or not _lives(session, user.id, keep_family):
         raise Unauthorized("This session was ended")
     user.password_hash = new
     queries.revoke_all(session, now, user_id=user.id, keep=keep_family)
 
 
+def hold(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) -> None:
+    """Lock the account of a session that is about to change it; `family_id` is None where there is no session.
+
+    A change that takes the account away from a session locks it first, too: it has either ended the session, or will
+    see what the session did. Raises Unauthorized when the account or the session was taken away meanwhile.
+    """
+    # What another change has just ended must change nothing after it. The session is looked at in a second statement:
+    # the first one, which may have waited, sees other tables as they were before.
+    if queries.lock_user(session, user_id) is None or not _lives(session, user_id, family_id):
+        raise Unauthorized("This session was ended")
+
+
 def _lives(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) -> bool:
     return family_id is None or queries.user_in_session(session, user_id, family_id) is not None
 
 
-def delete(session: Session, user: User, now: dt.datetime) -> uuid.UUID:
+def delete(session: Session, user: User, family_id: uuid.UUID | None, now: dt.datetime) -> uuid.UUID:
     """Close the account: at once for everybody, in the bucket with the next sweeps. The id of the report.
 
-    Raises Unauthorized when it was closed meanwhile.
+    Raises Unauthorized when the account or the session was taken away meanwhile.
     """
     # First the account, as a change of its password does, so that neither waits for what the other has locked.
-    if queries.lock_user(session, user.id) is None:
-        raise Unauthorized("This account is closed")
+    hold(session, user.id, family_id)
     report = erasures.begin(session, "account", user.id)
     queries.soft_delete_galleries(session, now, user.id)
     queries.revoke_all(session, now, user_id=user.id)
@@ -140,9 +159,22 @@ def list_users(session: Session, limit: int, cursor: str | None) -> Page[AdminUs
     return Page[AdminUserOut].of([AdminUserOut.model_validate(user) for user in shown], last)
 
 
-def administer(session: Session, admin: User, user_id: uuid.UUID, patch: AdminUserPatch, now: dt.datetime) -> User:
-    """Let an account in or keep it out; out means at its next request. Raises NotFound, Conflict."""
+def administer(
+    session: Session,
+    admin: User,
+    family_id: uuid.UUID | None,
+    user_id: uuid.UUID,
+    patch: AdminUserPatch,
+    now: dt.datetime,
+) -> User:
+    """Let an account in or keep it out; out means at its next request.
+
+    Raises NotFound, Conflict, and Unauthorized when the administrator was kept out meanwhile.
+    """
     user = queries.lock_user(session, user_id)
+    # Looked at after the lock, for which this may have waited.
+    if not queries.is_admin(session, admin.id) or not _lives(session, admin.id, family_id):
+        raise Unauthorized("This session was ended")
     if user is None:
         raise NotFound
     if user.id == admin.id and (patch.is_active is False or patch.is_admin is False):
@@ -165,7 +197,8 @@ def first_admin(email: str) -> str:
     address = normal_email(email.strip())
     password = f"Aa1-{secrets.token_urlsafe(18)}"
     with transaction() as session:
-        user = queries.user_by_name(session, address)
+        # Locked: nobody gives the account another name before it is promoted.
+        user = queries.user_by_name(session, address, lock=True)
         if user is None:
             user = User(email=address, password_hash="")
             session.add(user)

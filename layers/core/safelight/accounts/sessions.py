@@ -98,8 +98,14 @@ def list_live(session: Session, user_id: uuid.UUID, current: uuid.UUID | None, n
     ]
 
 
-def revoke(session: Session, user_id: uuid.UUID, session_id: uuid.UUID, now: dt.datetime) -> None:
-    """End one session at once. Raises NotFound when it is missing, somebody else's or ended already."""
+def revoke(
+    session: Session, user_id: uuid.UUID, current: uuid.UUID | None, session_id: uuid.UUID, now: dt.datetime
+) -> None:
+    """End one session at once, as the session `current`.
+
+    Raises NotFound when it is missing, somebody else's or ended already, Unauthorized when `current` was ended.
+    """
+    service.hold(session, user_id, current)
     if not queries.has_session(session, user_id, session_id):
         raise NotFound
     queries.revoke(session, now, family_id=session_id)

@@ -40,7 +40,7 @@ def with_profile(kind: str, profile: bytes) -> bytes:
 
 
 def tiff(compression: int, pixels: list[bytes], *more: tuple[int, int, int, bytes], behind: bytes = b"") -> bytes:
-    """A TIFF of 64 by 48 pixels in these strips of 16 rows."""
+    """A TIFF of 64 by 48 pixels in these strips of 16 rows; a tag in `more` takes the place of the usual one."""
     places, sizes, at = [], [], 8
     for strip in pixels:
         places.append(at)
@@ -48,7 +48,7 @@ def tiff(compression: int, pixels: list[bytes], *more: tuple[int, int, int, byte
         at += len(strip)
     longs = f"<{len(pixels)}I"
     photometric = 6 if compression == 7 else 2
-    fields = [
+    usual = [
         *(
             (tag, 3, 1, struct.pack("<H", n))
             for tag, n in ((256, 64), (257, 48), (259, compression), (262, photometric))
@@ -57,8 +57,8 @@ def tiff(compression: int, pixels: list[bytes], *more: tuple[int, int, int, byte
         (258, 3, 3, struct.pack("<3H", 8, 8, 8)),
         (273, 4, len(pixels), struct.pack(longs, *places)),
         (279, 4, len(pixels), struct.pack(longs, *sizes)),
-        *more,
     ]
+    fields = [*(field for field in usual if field[0] not in {tag for tag, *_ in more}), *more]
     body, values = b"", b"".join(pixels)
     for tag, kind, count, value in sorted(fields):
         where = value.ljust(4, b"\0")
@@ -88,6 +88,13 @@ def _tables() -> tuple[int, int, int, bytes]:
     return 347, 7, len(value), value
 
 
+def _tile(*more: tuple[int, int, int, bytes]) -> bytes:
+    """One tile of the whole picture, which begins the file."""
+    pixels = scene(64, 48).tobytes()
+    longs = {322: 64, 323: 48, 324: 8, 325: len(pixels)}
+    return tiff(1, [pixels], *((tag, 4, 1, struct.pack("<I", n)) for tag, n in longs.items()), *more)
+
+
 TIFFS: dict[str, Callable[[], bytes]] = {
     "segments in strips": lambda: tiff(7, _coded()),
     "segments in tables": lambda: tiff(7, _coded(), _tables()),
@@ -95,6 +102,8 @@ TIFFS: dict[str, Callable[[], bytes]] = {
     "behind a stream": lambda: tiff(8, [zlib.compress(strip) + _SECRET for strip in _strips()]),
     "numbers that are text": lambda: tiff(1, _strips(), (65001, 6, 13, _SECRET), (336, 3, 6, _SECRET[:12])),
     "gaps and private tags": lambda: tiff(1, _strips(), text(65000, _SECRET), (37500, 7, 13, _SECRET), behind=_SECRET),
+    "places of strips where there are tiles": lambda: _tile(text(273, _SECRET), text(279, _SECRET)),
+    "text in front of the last number": lambda: tiff(1, _strips(), text(270, _SECRET), (284, 3, 1, b"\1\0")),
     "a table nobody asks for": lambda: tiff(1, _strips(), (320, 3, 10, _SECRET.ljust(20))),
 }
 

@@ -9,6 +9,7 @@ ZLIB = {8, 32946}
 # Fax in three forms, LZW, PackBits, LZMA, Zstandard: packed pixels and nothing else. What may carry more is refused.
 _PACKED = {2, 3, 4, 5, 32773, 34925, 50000}
 _YCBCR = 6
+_STRIPS, _TILES = (273, 279), (324, 325)  # their Offsets and ByteCounts
 
 
 class Chunk(NamedTuple):
@@ -20,11 +21,12 @@ class Chunk(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a picture is laid out in its file."""
+    """How a picture is laid out in its file; `places` are the two tags that tell where its strips or tiles are."""
 
     compression: int
     samples: int
     bits: list[int]
+    places: tuple[int, int]
     chunks: list[Chunk]
 
     @classmethod
@@ -46,7 +48,8 @@ class Layout(NamedTuple):
             across, down = width, min(told(278, [height])[0], height)
         grid = -(-width // across) * -(-height // down)
         planes = [[one] for one in bits] if told(284, [1]) == [2] else [bits]
-        starts, sizes = (told(tag, []) for tag in ((324, 325) if tiled else (273, 279)))
+        places = _TILES if tiled else _STRIPS
+        starts, sizes = (told(tag, []) for tag in places)
         if not len(starts) == len(sizes) == grid * len(planes):
             raise ValueError("another number of strips than the picture has")
         whole = [-(-across * sum(plane) // 8) * down for plane in planes]
@@ -56,4 +59,4 @@ class Layout(NamedTuple):
         chunks = [
             Chunk(start, size, whole[n // grid]) for n, (start, size) in enumerate(zip(starts, sizes, strict=True))
         ]
-        return cls(compression, samples, bits, chunks)
+        return cls(compression, samples, bits, places, chunks)

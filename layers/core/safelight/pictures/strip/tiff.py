@@ -18,7 +18,6 @@ _PER_SAMPLE = {258, 338, 339}  # BitsPerSample, ExtraSamples, SampleFormat
 # WhitePoint, PrimaryChromaticities, YCbCrCoefficients, YCbCrSubSampling, ReferenceBlackWhite
 _SEVERAL = {318: 2, 319: 6, 529: 3, 530: 2, 532: 8}
 _TRANSFER, _COLOUR_MAP = 301, 320
-_PLACES = {273, 279, 324, 325}  # StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
 _RATIONAL, _FLOAT, _DOUBLE, _LONG8 = 5, 11, 12, 16
 _NUMERIC = {SHORT, LONG, _RATIONAL, _FLOAT, _DOUBLE, _LONG8}
 _BLOCKS = {34665, 34853, 40965}  # directories of EXIF, position, interoperability
@@ -54,12 +53,12 @@ def strip(data: bytes) -> Iterator[Piece]:
     canvas.put(page.start, listed + bytes(pointer))
     canvas.drop(end, page.stop + pointer)
     ends = (start + size for start, size, _ in layout.chunks)
-    yield from canvas.pieces(data, max(end, *ends, *(entry.stop for entry in kept)))
+    yield from canvas.pieces(data, max(end, *ends, *(entry.stop for entry in kept if not page.holds(entry))))
 
 
 def _keeps(entry: Entry, layout: Layout) -> bool:
     tag, kind, number = entry.tag, entry.kind, entry.number
-    if tag in _PLACES:
+    if tag in layout.places:
         return True
     if tag in _SIMPLE or tag in _PER_SAMPLE or tag in _SEVERAL:
         most = _SEVERAL.get(tag, 1) if tag not in _PER_SAMPLE else layout.samples

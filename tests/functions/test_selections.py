@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import json
 import uuid
 from typing import Any
 
@@ -185,6 +186,31 @@ def test_what_is_too_much_for_one_file_is_refused_and_not_cut(shared: Shared, mo
     visitor(share, shared.photos[0])
     problem(shared.get(share, format="csv"), 409, "export_too_large")
     assert len(shared.rows(share, selection=one)) == 3
+
+
+def test_a_note_is_told_once_for_each_selection(shared: Shared) -> None:
+    share = shared.link()
+    loud = visitor(share, *shared.photos, name="Ben", note="brighter\nplease")
+    visitor(share, shared.photos[2], shared.photos[1], name="Cleo", note="darker")
+    told = [(row["name"], row["note"]) for row in shared.rows(share)]
+    assert told == [("Ben", "brighter\nplease"), ("Ben", ""), ("Ben", ""), ("Cleo", "darker"), ("Cleo", "")]
+    assert [row["note"] for row in shared.rows(share, selection=loud)] == ["brighter\nplease", "", ""]
+
+
+@pytest.mark.parametrize("kind", ["csv", "txt"])
+def test_a_file_is_never_larger_than_an_answer_may_be(
+    shared: Shared, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = shared.link()
+    one = visitor(share, shared.photos[0], note='"花"\n' * 400)
+    whole = shared.get(share, format=kind)
+    fits = len(json.dumps(whole.text, ensure_ascii=False).encode())
+    assert fits > len(whole.content)
+    monkeypatch.setattr(selections, "MOST_BYTES", fits)
+    assert shared.get(share, format=kind).content == whole.content
+    visitor(share, shared.photos[2], name="Cleo")
+    problem(shared.get(share, format=kind), 409, "export_too_large")
+    assert shared.get(share, format=kind, selection=one).content == whole.content
 
 
 def test_anothers_selections_are_nothing(shared: Shared) -> None:

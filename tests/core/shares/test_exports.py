@@ -64,6 +64,14 @@ def test_a_formula_gets_an_apostrophe(given_text: str, expected: str) -> None:
     assert exports.inert(given_text) == expected
 
 
+@pytest.mark.parametrize("run", ["\n", "\r\n", " \n", "\u200b", '"', ",", ", ", "\t"])
+def test_a_text_is_read_once_however_it_is_divided(run: str) -> None:
+    """Read anew from every separator, each of these would take hours."""
+    text = f"x{run * 1_000_000}"
+    assert exports.inert(f"{text}x") == f"{text}x"
+    assert exports.inert(f"{text},=1") == f"{text},'=1"
+
+
 @given(st.text(st.sampled_from([*TRIGGERS, *" \t\r\n,;|\"'aé花\u200b\ufeff"]), max_size=12))
 def test_no_cell_begins_like_a_formula_wherever_a_program_divides(value: str) -> None:
     written = exports.table(["x"], [[value]])

@@ -17,7 +17,9 @@ BYTE_ORDER_MARK = "\ufeff"
 # Letters and digits, a letter first: "v1.2" has no extension.
 _EXTENSION = re.compile(r"(?<=.)\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _BETWEEN = re.compile(r"[,\s\x00-\x1f\x7f-\x9f]+")
-_FORMULA = re.compile(r"(^|[,;|\t\r\n\"])([\s\u200b\ufeff]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+# It takes a run of spaces and line ends whole, formula or not: looked through anew from each line end, a visitor's note of
+# two thousand would cost two million steps.
+_BEGINNING = re.compile(r"((?:^|[,;|\t\r\n\"])[\s\u200b\ufeff]*+)([=+\-@\uff1d\uff0b\uff0d\uff20]?)")
 _LEADING = ("\t", "\r", "\n")
 
 
@@ -38,5 +40,5 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def inert(value: str) -> str:
     """The text, with an apostrophe wherever a spreadsheet would take it for a formula."""
-    guarded = _FORMULA.sub(r"\1\2'", value)
+    guarded = _BEGINNING.sub(lambda found: f"{found[1]}'{found[2]}" if found[2] else found[1], value)
     return f"'{guarded}" if guarded.startswith(_LEADING) else guarded

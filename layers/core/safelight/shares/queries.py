@@ -135,8 +135,9 @@ def selections(
 
 
 _PICKS = text("""
-    SELECT s.id AS selection_id, s.name, s.email, s.note, s.submitted_at, p.id AS photo_id, p.filename,
-           f.created_at AS picked_at, p.position
+    SELECT s.id AS selection_id, s.name, s.email,
+           CASE WHEN row_number() OVER (PARTITION BY s.id ORDER BY p.position, p.id) = 1 THEN s.note END AS note,
+           s.submitted_at, p.id AS photo_id, p.filename, f.created_at AS picked_at, p.position
     FROM selections s JOIN selection_photos f ON f.selection_id = s.id JOIN photos p ON p.id = f.photo_id
     WHERE s.share_id = :share AND p.status = 'ready' AND p.deleted_at IS NULL
       AND (cast(:only AS uuid) IS NULL OR s.id = cast(:only AS uuid))
@@ -148,7 +149,10 @@ _PICKS = text("""
 def picks(
     session: Session, share_id: uuid.UUID, only: uuid.UUID | None, limit: int, *, submitted: bool
 ) -> Sequence[Row[Any]]:
-    """Every favourite on a link, selection by selection; of submitted ones alone when `submitted`."""
+    """Every favourite on a link, selection by selection; of submitted ones alone when `submitted`.
+
+    A selection's note is in its first row alone: it may be longer than all the rest, which is many rows.
+    """
     given = {"share": share_id, "only": only, "limit": limit, "submitted": submitted}
     return session.execute(_PICKS, given).all()
 

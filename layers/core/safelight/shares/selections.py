@@ -1,6 +1,7 @@
 """What visitors picked, for the photographer: as a list, and as files."""
 
 import datetime as dt
+import json
 import uuid
 from dataclasses import dataclass
 
@@ -15,8 +16,11 @@ from safelight.storage.disposition import attachment
 
 # Of one selection in a list; a file has them all.
 LISTED_PHOTOS = 200
-# About 5 MB as CSV: a function's answer may have six (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+# About 5 MB of CSV with names and addresses as people have them; whatever they have, `MOST_BYTES` holds.
 MOST_ROWS = 20_000
+# A function's answer may have 6 MiB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), as JSON: a file's
+# quotes and line ends count twice. The rest is for headers.
+MOST_BYTES = 6_000_000
 COLUMNS = ("selection_id", "name", "email", "note", "submitted_at", "photo_id", "filename", "picked_at")
 
 
@@ -49,17 +53,21 @@ def export(session: Session, link: ShareLink, selection: str | None, kind: Expor
     """The picks of a link, or of one selection on it, as a file.
 
     The names for Lightroom are those of submitted selections, unless one is asked for; the table has all and says
-    which were submitted. Raises NotFound, ExportTooLarge.
+    which were submitted, and has each note once, in the first row of its selection. Raises NotFound, ExportTooLarge.
     """
     only = _named(session, link.id, selection)
     rows = queries.picks(session, link.id, only, MOST_ROWS + 1, submitted=kind == "txt" and only is None)
     if len(rows) > MOST_ROWS:
         raise ExportTooLarge
-    name = attachment(f"{link.label or 'favourites'}.{kind}")
     if kind == "csv":
-        return Export(exports.table(COLUMNS, [row[:8] for row in rows]).encode(), "text/csv", name)
-    in_order = sorted(rows, key=lambda row: (row.position, row.photo_id))
-    return Export(exports.lightroom(row.filename for row in in_order).encode(), "text/plain", name)
+        made = exports.table(COLUMNS, [row[:8] for row in rows])
+    else:
+        in_order = sorted(rows, key=lambda row: (row.position, row.photo_id))
+        made = exports.lightroom(row.filename for row in in_order)
+    if len(json.dumps(made, ensure_ascii=False).encode()) > MOST_BYTES:
+        raise ExportTooLarge
+    name = attachment(f"{link.label or 'favourites'}.{kind}")
+    return Export(made.encode(), f"text/{'csv' if kind == 'csv' else 'plain'}", name)
 
 
 def _named(session: Session, share_id: uuid.UUID, selection: str | None) -> uuid.UUID | None:

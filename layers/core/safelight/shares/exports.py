@@ -17,8 +17,8 @@ BYTE_ORDER_MARK = "\ufeff"
 # Letters and digits, a letter first: "v1.2" has no extension.
 _EXTENSION = re.compile(r"(?<=.)\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _BETWEEN = re.compile(r"[,\s\x00-\x1f\x7f-\x9f]+")
-# It takes a run of spaces and line ends whole, formula or not: looked through anew from each line end, a visitor's note of
-# two thousand would cost two million steps.
+# It takes a run of spaces and line ends whole, formula or not: looked through anew from each of them, a visitor's note
+# of two thousand would cost two million steps.
 _BEGINNING = re.compile(r"((?:^|[,;|\t\r\n\"])[\s\u200b\ufeff]*+)([=+\-@\uff1d\uff0b\uff0d\uff20]?)")
 _LEADING = ("\t", "\r", "\n")
 

@@ -18,8 +18,8 @@ from safelight.storage.disposition import attachment
 LISTED_PHOTOS = 200
 # About 5 MB of CSV with names and addresses as people have them; whatever they have, `MOST_BYTES` holds.
 MOST_ROWS = 20_000
-# A function's answer may have 6 MiB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), as JSON: a file's
-# quotes and line ends count twice. The rest is for headers.
+# A function's answer may have 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), as JSON: quotes
+# and line ends count twice. What is left of 6 MiB is for headers.
 MOST_BYTES = 6_000_000
 COLUMNS = ("selection_id", "name", "email", "note", "submitted_at", "photo_id", "filename", "picked_at")
 

@@ -57,8 +57,8 @@ def gallery(anna: Photographer) -> str:
 
 
 def photos(anna: Photographer, gallery: str) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = anna.call("GET", f"/galleries/{gallery}/photos").json()["items"]
-    return listed
+    """In the order of a walk, which is not the gallery's."""
+    return sorted(anna.call("GET", f"/galleries/{gallery}/photos").json()["items"], key=lambda photo: photo["id"])
 
 
 def begin(boss: Photographer, gallery: str, what: str = "renditions") -> dict[str, Any]:
@@ -275,12 +275,13 @@ def test_progress_never_exceeds_the_total_whatever_comes_and_goes(
     seen: list[tuple[int, int]] = []
 
     def render_while_photos_come(data: bytes, content_type: str) -> Rendered:
-        # At the end of the gallery, ready at once, so in front of the walk.
+        # Ready at once, and in front of the walk.
         if len(seen) < 2:
             sql(
                 "INSERT INTO photos (id, gallery_id, filename, content_type, file_size, s3_key, position, status, etag,"
-                " sha256) SELECT gen_random_uuid(), gallery_id, 'more.jpg', content_type, file_size, s3_key,"
+                " sha256) SELECT cast(:new AS uuid), gallery_id, 'more.jpg', content_type, file_size, s3_key,"
                 " position + 1, status, etag, sha256 FROM photos WHERE gallery_id = :id ORDER BY position DESC LIMIT 1",
+                new=f"ffffffff-ffff-4fff-bfff-ff{uuid.uuid4().hex[:10]}",
                 id=gallery,
             )
         now = state(boss, begun["id"])
@@ -337,6 +338,69 @@ def test_a_killed_worker_loses_the_photo_at_hand_and_no_more(
     assert state(boss, begun["id"])["done"] == 3
     assert len(seen) == 4
     assert len(photos(anna, gallery)) == 3
+
+
+def outdated(gallery: str) -> list[str]:
+    """The gallery's photos whose clean file is that of `outdate`."""
+    rows = sql(
+        "SELECT c.photo_id FROM clean_originals c JOIN photos p ON p.id = c.photo_id"
+        " WHERE p.gallery_id = :id AND c.sha256 = 'old'", id=gallery,
+    )  # fmt: skip
+    return [str(photo_id) for (photo_id,) in rows]
+
+
+def outdate(gallery: str) -> None:
+    sql(
+        "UPDATE clean_originals SET sha256 = 'old' WHERE photo_id IN (SELECT id FROM photos WHERE gallery_id = :id)",
+        id=gallery,
+    )
+
+
+@pytest.mark.parametrize("position", [-10, 10])
+def test_photos_that_are_moved_meanwhile_are_walked_past_once(
+    boss: Photographer, anna: Photographer, gallery: str, monkeypatch: pytest.MonkeyPatch, position: int
+) -> None:
+    for place, photo in zip((0, 2, 1), photos(anna, gallery), strict=True):
+        assert anna.call("PATCH", f"/photos/{photo['id']}", json={"position": place}).status_code == 200
+    outdate(gallery)
+    begun = begin(boss, gallery, "clean")
+    moments = iter([0.0, 0.0, 99.0] * 10)
+    monkeypatch.setattr(walk, "monotonic", lambda: next(moments))
+    for left in (2, 1, 0, 0):
+        offered(begun["id"])
+        assert len(outdated(gallery)) == left
+        # What is left goes before what is done, or what is done behind what is left.
+        for photo in photos(anna, gallery):
+            if (photo["id"] in outdated(gallery)) is (position < 0):
+                assert anna.call("PATCH", f"/photos/{photo['id']}", json={"position": position}).status_code == 200
+    done = state(boss, begun["id"])
+    assert (done["status"], done["done"], done["total"]) == ("completed", 3, 3)
+
+
+@pytest.mark.parametrize("left", [0, 5])
+@pytest.mark.parametrize("past", [0, 1])
+def test_a_walk_that_went_by_positions_begins_again(
+    boss: Photographer, anna: Photographer, gallery: str, left: int, past: int
+) -> None:
+    """Which photos it has passed, or left out, cannot be told from where it is."""
+    last = photos(anna, gallery)[-1]
+    begun = begin(boss, gallery, "clean")
+    outdate(gallery)
+    if past:
+        sql(
+            "UPDATE reprocessings SET status = 'running', done = 1, failed = 1, at_position = :position,"
+            " at_id = cast(:photo AS uuid), failures = jsonb_build_array(jsonb_build_object("
+            "'photo_id', cast(:photo AS uuid), 'reason', 'Too new.')) WHERE id = :id",
+            position=last["position"], photo=last["id"], id=begun["id"],
+        )  # fmt: skip
+    sql(
+        "UPDATE jobs SET payload = jsonb_build_object('position', 7, 'photo_id', cast(:photo AS uuid))"
+        " WHERE subject_id = :id", photo=last["id"], id=begun["id"],
+    )  # fmt: skip
+    attempts(begun["id"], left=left)
+    done = at_the_end(boss, begun["id"])
+    assert (done["status"], done["done"], done["total"], done["failures"]) == ("completed", 3, 3, [])
+    assert outdated(gallery) == []
 
 
 def test_a_photo_that_kills_every_worker_is_passed_over(boss: Photographer, anna: Photographer, gallery: str) -> None:

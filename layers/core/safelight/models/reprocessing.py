@@ -15,7 +15,9 @@ REPROCESSED = ("renditions", "analyses", "clean")
 
 
 class Reprocessing(Identified, Created, Updated, Base):
-    """One walk through a gallery's ready photos in the order (position, id); `at_position`, `at_id` is the last done.
+    """One walk through a gallery's ready photos in the order of their ids; `at_id` is the last done.
+
+    `at_position` is of walks that went by the photos' positions: such a one begins again.
 
     `total` counts the photos that are to be walked past, `done` those that were, `failed` those of them whose
     original could not be used; `failures` names the first of these. At most one of a kind runs in a gallery.

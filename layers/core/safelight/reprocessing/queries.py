@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import ColumnElement, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -41,8 +41,7 @@ def get(session: Session, reprocessing_id: uuid.UUID, *, lock: bool = False) -> 
 
 def after(session: Session, walk: Reprocessing) -> Photo | None:
     """The next photo of the walk; none when it is through."""
-    statement = select(Photo).where(_before(walk)).order_by(Photo.position, Photo.id)
-    return session.scalars(statement.limit(1)).one_or_none()
+    return session.scalars(select(Photo).where(_before(walk)).order_by(Photo.id).limit(1)).one_or_none()
 
 
 def left(session: Session, walk: Reprocessing) -> int:
@@ -72,6 +71,4 @@ def _ready(gallery_id: uuid.UUID) -> ColumnElement[bool]:
 
 def _before(walk: Reprocessing) -> ColumnElement[bool]:
     ready = _ready(walk.gallery_id)
-    if walk.at_position is None or walk.at_id is None:
-        return ready
-    return ready & (tuple_(Photo.position, Photo.id) > (walk.at_position, walk.at_id))
+    return ready if walk.at_id is None else ready & (Photo.id > walk.at_id)

@@ -1,4 +1,4 @@
-"""The job that walks through a gallery: one photo after the other, a slice at a time.
+"""The job that walks through a gallery: one photo after the other, a slice at a time, by their ids, which never change.
 
 How far it came is committed with each photo, so a worker that dies loses at most the photo at hand. Between two photos
 it looks whether an upload or an analysis waits, and makes room for it. The job's payload names the photo at hand, so
@@ -9,7 +9,6 @@ a gallery and one photo at a time in it, so what runs at once is bounded by the 
 import logging
 import uuid
 from time import monotonic
-from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
@@ -37,13 +36,6 @@ NOT_MADE = "This photo could not be processed although we tried several times."
 AWAY = "The photo storage did not answer for some minutes. Start it again later."
 
 
-class Place(NamedTuple):
-    """Where a photo stood when it was begun."""
-
-    position: int
-    photo_id: uuid.UUID
-
-
 def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, seconds: float = SLICE_SECONDS) -> None:
     """Run one slice of a `reprocess_gallery` job, if it is due."""
     with transaction() as session:
@@ -56,12 +48,14 @@ def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, s
             jobs.complete(session, held)
             return
         row.status = "running"
+        if row.at_position is not None or "position" in held.payload:
+            held = _anew(session, held, row)
         # Photos come and go meanwhile.
         row.total = row.done + queries.left(session, row)
         if held.exhausted:
             # Every attempt died on the same photo: it keeps what it has, and the others get their turn.
-            at = _begun(held) or _next(session, row)
-            held = _skip(session, held, row, at, NOT_MADE) if at else held
+            photo_id = _begun(held) or _next(session, row)
+            held = _skip(session, held, row, photo_id, NOT_MADE) if photo_id else held
     with log_context(job_id=str(job_id), gallery_id=str(row.gallery_id)):
         try:
             _slice(held, store, render, queue, monotonic() + seconds)
@@ -84,23 +78,23 @@ def _slice(held: Claim, store: one.Store, render: Render, queue: Queue, until: f
                 jobs.release(session, held, PAUSE_SECONDS)
                 return
             have = queries.renditions(session, photo.id)
-            held, at = _begin(session, held, row, photo)
+            held = _begin(session, held, row, photo)
         try:
             made = one.remake(store, render, photo, row.what, have)
         except one.NotRemade as error:
             with transaction() as session:
                 row = _held(session, held)
                 error.note(session, photo.id)
-                held = _skip(session, held, row, at, error.detail)
+                held = _skip(session, held, row, photo.id, error.detail)
             continue
         except Exception as error:
             log.exception("photo not reprocessed", extra={"photo_id": str(photo.id), "attempt": held.attempt})
-            _later(held, at, error)
+            _later(held, photo.id, error)
             return
         with transaction() as session:
             row = _held(session, held)
             one.keep(session, queue, photo.id, row.what, made)
-            held = _past(session, held, row, at)
+            held = _past(session, held, row, photo.id)
     with transaction() as session:
         _held(session, held)
         jobs.release(session, held, 0)
@@ -114,40 +108,45 @@ def _held(session: Session, held: Claim) -> Reprocessing:
     return row
 
 
-def _begin(session: Session, held: Claim, row: Reprocessing, photo: Photo) -> tuple[Claim, Place]:
-    at, before = Place(photo.position, photo.id), _begun(held)
+def _anew(session: Session, held: Claim, row: Reprocessing) -> Claim:
+    """From the beginning: a release before went by positions, and photos that are moved were passed over then."""
+    row.at_position = row.at_id = None
+    row.done = row.failed = 0
+    row.failures = []
+    return jobs.step(session, held, 0, anew=True, payload={})
+
+
+def _begin(session: Session, held: Claim, row: Reprocessing, photo: Photo) -> Claim:
     # Failed attempts at a photo that has gone since are none at this one.
-    anew = before is not None and before.photo_id != at.photo_id
-    named = {"position": at.position, "photo_id": str(at.photo_id)}
+    anew = _begun(held) not in (None, photo.id)
     # The lease counts from the photo's beginning, and nothing else would lengthen it meanwhile.
-    return jobs.step(session, held, row.done / max(1, row.total), anew=anew, payload=named), at
+    return jobs.step(session, held, row.done / max(1, row.total), anew=anew, payload={"photo_id": str(photo.id)})
 
 
-def _begun(held: Claim) -> Place | None:
-    named = held.payload
-    return Place(named["position"], uuid.UUID(named["photo_id"])) if named else None
+def _begun(held: Claim) -> uuid.UUID | None:
+    return uuid.UUID(held.payload["photo_id"]) if held.payload else None
 
 
-def _next(session: Session, row: Reprocessing) -> Place | None:
+def _next(session: Session, row: Reprocessing) -> uuid.UUID | None:
     photo = queries.after(session, row)
-    return None if photo is None else Place(photo.position, photo.id)
+    return None if photo is None else photo.id
 
 
-def _skip(session: Session, held: Claim, row: Reprocessing, at: Place, reason: str) -> Claim:
+def _skip(session: Session, held: Claim, row: Reprocessing, photo_id: uuid.UUID, reason: str) -> Claim:
     row.failed += 1
     if len(row.failures) < FAILURES_NAMED:
-        row.failures = [*row.failures, {"photo_id": str(at.photo_id), "reason": reason}]
-    return _past(session, held, row, at)
+        row.failures = [*row.failures, {"photo_id": str(photo_id), "reason": reason}]
+    return _past(session, held, row, photo_id)
 
 
-def _past(session: Session, held: Claim, row: Reprocessing, at: Place) -> Claim:
+def _past(session: Session, held: Claim, row: Reprocessing, photo_id: uuid.UUID) -> Claim:
     row.done += 1
     row.total = max(row.total, row.done)
-    row.at_position, row.at_id = at
+    row.at_id = photo_id
     return jobs.step(session, held, row.done / max(1, row.total), anew=True, payload={})
 
 
-def _later(held: Claim, at: Place, error: Exception) -> None:
+def _later(held: Claim, photo_id: uuid.UUID, error: Exception) -> None:
     with transaction() as session:
         row = _held(session, held)
         reason = f"{type(error).__name__}: {error}"
@@ -157,7 +156,7 @@ def _later(held: Claim, at: Place, error: Exception) -> None:
             # Nothing is wrong with the photos: the next ones would fare no better.
             _end(session, held, row, "failed", AWAY)
         else:
-            jobs.release(session, _skip(session, held, row, at, NOT_MADE), 0)
+            jobs.release(session, _skip(session, held, row, photo_id, NOT_MADE), 0)
 
 
 def _end(session: Session, held: Claim, row: Reprocessing, status: str, error: str | None) -> None:

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 
 from safelight.text import Body, Storable
 
+# An address has no more (RFC 5321, section 4.5.3.1.3, without the brackets), and a username fewer.
+MAX_NAME = 254
 MAX_PASSWORD_BYTES = 72
 MAX_SETTINGS_BYTES, MAX_SETTINGS_DEPTH = 8192, 10
 
@@ -34,7 +36,7 @@ def _password(value: str) -> str:
     return value
 
 
-Email = Annotated[str, StringConstraints(max_length=254, strip_whitespace=True), AfterValidator(normal_email)]
+Email = Annotated[str, StringConstraints(max_length=MAX_NAME, strip_whitespace=True), AfterValidator(normal_email)]
 NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD_BYTES), AfterValidator(_password)]
 # No "@": a name can then never be taken for somebody's address at login.
 Username = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -75,8 +77,8 @@ class RegisterRequest(Body):
 
 
 class LoginRequest(Body):
-    email: str | None = Field(default=None, max_length=254)
-    username: str | None = Field(default=None, max_length=254)
+    email: str | None = Field(default=None, max_length=MAX_NAME)
+    username: str | None = Field(default=None, max_length=MAX_NAME)
     password: GivenPassword
 
     @model_validator(mode="after")

@@ -40,11 +40,13 @@ def joined(parts: Boxes) -> bytes:
 
 @dataclass
 class Still:
-    """The boxes of `meta`, without the table of places, and each item's content in one or several parts."""
+    """The boxes of `meta`, without the table of places, and each item's content in one or several parts; `behind` is
+    what follows the last place in that table."""
 
     brands: bytes
     meta: Boxes
     items: dict[int, list[bytes]]
+    behind: bytes = b""
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -69,7 +71,7 @@ class Still:
         """Put together."""
         parts = list(self.items.values())
         head = box(b"ftyp", self.brands)
-        size = sum(8 + 8 * len(extents) for extents in parts) - 2 * len(parts)
+        size = sum(8 + 8 * len(extents) for extents in parts) - 2 * len(parts) + len(self.behind)
         at = len(head) + 12 + len(joined(self.meta)) + 8 + 8 + size + 8
         table = struct.pack(">IBBH", 0, 0x44, 0, len(parts))
         for item, extents in self.items.items():
@@ -78,6 +80,7 @@ class Still:
             for place, extent in zip(places, extents, strict=False):
                 table += struct.pack(">II", place, len(extent))
             at += sum(map(len, extents))
+        table += self.behind
         assert len(table) == 8 + size
         meta = box(b"meta", bytes(4) + joined(self.meta) + box(b"iloc", table))
         return head + meta + box(b"mdat", b"".join(itertools.chain.from_iterable(parts)))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from safelight.pictures.render import render
 from safelight.pictures.strip import CannotStrip, strip
+from safelight.pictures.strip.locations import locations
 from tests.core.pictures import boxed, private
 from tests.core.pictures.samples import encode, scene
 from tests.core.pictures.test_strip import cleaned, pillow
@@ -197,3 +198,57 @@ def test_media_up_to_the_end_of_the_file(kind: str) -> None:
     clean = cleaned(bytes(data))
     assert private.MARK not in clean
     assert pillow(clean) == pillow(bytes(data))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_of_places_holds_places_only(kind: str) -> None:
+    made = boxed.still(kind)
+    made.behind = boxed.SECRET
+    with pytest.raises(CannotStrip):
+        strip(made.data(), "heic" if kind == "HEIF" else "avif")
+    made.behind = bytes(4)
+    add(made, b"iptc", boxed.SECRET, (b"cdsc", 1))
+    assert_clean(made)
+
+
+@pytest.mark.parametrize(("method", "index", "sound"), [(0, 1, True), (0x4750, 1, False), (0, 0x47505320, False)])
+def test_numbers_in_a_table_of_places_that_mean_nothing(method: int, index: int, sound: bool) -> None:
+    table = struct.pack(">IBBHHHHHIII", 1 << 24, 0x44, 4, 1, 1, method, 0, 1, index, 8, 4)
+    if sound:
+        [place] = locations(table, 0, len(table), 0)
+        assert (place.item, place.extents[0][:2]) == (1, (8, 12))
+    else:
+        with pytest.raises(ValueError, match=r"another item|elsewhere"):
+            locations(table, 0, len(table), 0)
+
+
+# A grid with sizes of two bytes, and of four; an overlay of one picture; gain maps of one channel, and of three.
+DERIVED = [
+    (b"grid", b"\0\0\0\0" + struct.pack(">HH", 90, 60)),
+    (b"grid", b"\0\1\0\0" + struct.pack(">II", 90, 60)),
+    (b"iovl", b"\0\0" + struct.pack(">4H2H2h", 0, 0, 0, 0xFFFF, 90, 60, 5, -5)),
+    (b"iovl", b"\0\1" + struct.pack(">4H2I2i", 0, 0, 0, 0xFFFF, 90, 60, 5, -5)),
+    (b"iden", b""),
+    (b"tmap", bytes(5) + b"\x40" + struct.pack(">14I", *range(1, 15))),
+    (b"tmap", bytes(5) + b"\xc0" + struct.pack(">34I", *range(1, 35))),
+]
+
+
+@pytest.mark.parametrize("cut", [3, 99])
+@pytest.mark.parametrize(("kind", "content"), DERIVED, ids=[f"{kind.decode()} {len(told)}" for kind, told in DERIVED])
+def test_a_picture_made_of_others_says_how_and_no_more(kind: bytes, content: bytes, cut: int) -> None:
+    made = boxed.still("HEIF")
+    number = add(made, kind, content + boxed.SECRET * 9, (b"dimg", 1))
+    as_first(made, number)
+    [whole] = made.items[number]
+    made.items[number] = [whole[:cut], whole[cut:]]
+    assert b"".join(boxed.parts(assert_clean(made))[number]) == content + bytes(len(boxed.SECRET) * 9)
+
+
+@pytest.mark.parametrize("head", [b"GP", b"\0P"])
+@pytest.mark.parametrize("kind", [b"grid", b"iovl"])
+def test_a_picture_made_of_others_in_a_way_that_is_not_known_is_refused(kind: bytes, head: bytes) -> None:
+    made = boxed.still("HEIF")
+    add(made, kind, head + boxed.SECRET, (b"dimg", 1))
+    with pytest.raises(CannotStrip):
+        strip(made.data(), "heic")

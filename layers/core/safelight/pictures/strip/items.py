@@ -1,18 +1,19 @@
 """The items of a HEIC or AVIF file: ISO/IEC 14496-12, 8.11 for what they are called and where they lie."""
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from safelight.splice import splice
 
-from . import abbreviated, coded, essentials, references
+from . import abbreviated, coded, derived, essentials, references
 from .canvas import Canvas
 from .locations import Location, locations
 from .walk import Box, walk
 
 BOXES = {b"iinf", b"iloc", b"iref", b"grpl"}
-_PICTURES = {b"hvc1", b"av01", b"jpeg", b"grid", b"iden", b"iovl", b"tmap"}
+_PICTURES = {b"hvc1", b"av01", b"jpeg"} | derived.KINDS
 _OTHERS = {b"Exif", b"mime", b"uri "}
 _XMP = b"application/rdf+xml"
 _NO_XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
@@ -54,10 +55,11 @@ def clear(canvas: Canvas, data: bytes, inside: dict[bytes, Box], media: list[Box
         references.groups(canvas, data, inside[b"grpl"], left)
     table = bytearray(data[iloc.start : iloc.stop])
     lengths = _length_sizes(data, inside[b"iprp"])
+    inputs = Counter(one.source for one in told if one.box.kind == b"dimg" for _ in one.targets)
     for place in placed:
         kind = entries[place.item].kind
         if place.item in shown:
-            _picture(canvas, data, kind, place, lengths)
+            _picture(canvas, data, kind, place, lengths, inputs[place.item])
         else:
             _empty(canvas, data, kind, place, table, iloc.start)
     canvas.put(iloc.start, bytes(table))
@@ -75,13 +77,15 @@ def _shown(data: bytes, entries: dict[int, _Entry], pitm: Box, told: list[refere
     return shown
 
 
-def _picture(canvas: Canvas, data: bytes, kind: bytes, place: Location, lengths: set[int]) -> None:
+def _picture(canvas: Canvas, data: bytes, kind: bytes, place: Location, lengths: set[int], inputs: int) -> None:
     if kind == b"jpeg":
         [extent] = place.extents
         abbreviated.picture(canvas, data, extent.start, extent.stop)
-    elif kind not in (b"hvc1", b"av01"):
+    elif kind in derived.KINDS:
+        left = derived.length(kind, b"".join(data[extent.start : extent.stop] for extent in place.extents), inputs)
         for extent in place.extents:
-            canvas.keep(extent.start, extent.stop)
+            canvas.keep(extent.start, min(extent.stop, extent.start + left))
+            left -= extent.stop - extent.start
     elif len(place.extents) == 1:
         [extent] = place.extents
         _coded(canvas, data, kind, extent.start, extent.stop, lengths)

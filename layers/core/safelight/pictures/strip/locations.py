@@ -55,11 +55,13 @@ def locations(data: bytes, at: int, stop: int, idat: int) -> list[Location]:
     found = []
     for _ in range(count):
         item = read.number(wide)
-        method = read.number(2) & 15 if version else 0
+        method = read.number(2) if version else 0
         if read.number(2) or method > 1 or (method and not idat):
             raise ValueError("an item that lies elsewhere")
         base = read.number(base_size) + (idat if method else 0)
         found.append(Location(item, _extents(read, base, offset_size, length_size, index_size)))
+    if any(data[read.at : stop]):
+        raise ValueError("more than a table of places")
     if len({place.item for place in found}) != len(found):
         raise ValueError("an item in two places")
     return found
@@ -71,7 +73,8 @@ def _extents(read: _Reader, base: int, offset_size: int, length_size: int, index
     if count > _MAX_EXTENTS:
         raise ValueError("an item in too many parts")
     for _ in range(count):
-        read.number(index_size)
+        if read.number(index_size) > _MAX_EXTENTS:
+            raise ValueError("a part of another item")
         start = base + read.number(offset_size)
         length_at = read.at
         length = read.number(length_size)

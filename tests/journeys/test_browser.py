@@ -18,7 +18,7 @@ from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries
 from tests import product
-from tests.api import Photographer, jpeg, run_jobs, running
+from tests.api import PASSWORD, Photographer, jpeg, run_jobs, running
 from tests.functions.support import sql
 
 MIB = 1024 * 1024
@@ -299,3 +299,24 @@ def test_without_a_network_the_page_says_so(gallery: Gallery) -> None:
     page.route(listing, lambda route: route.continue_() if route.request.is_navigation_request() else route.abort())
     page.goto(f"{running[0].url}/s/{gallery.share}")
     expect(page.locator("main > .note")).to_contain_text("cannot be opened just now", timeout=PATIENCE)
+
+
+def test_the_documentation_keeps_no_password(api: str, chromium: Browser) -> None:
+    """Pages of the same origin could read it, and it would outlive the refresh token's cookie, which none can read."""
+    anna = Photographer.registered()
+    page = chromium.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{api}/docs")
+    page.locator("button.authorize").first.click()
+    page.locator("#oauth_username").fill(anna.email)
+    page.locator("#oauth_password").fill(PASSWORD)
+    form = page.locator(".auth-container", has=page.locator("#oauth_username"))
+    form.locator("button.authorize").click()
+    expect(page.locator(".auth-container button", has_text="Logout")).to_be_visible(timeout=PATIENCE)
+    stored = "() => [localStorage.length, sessionStorage.length]"
+    assert page.evaluate(stored) == [0, 0]
+    page.evaluate("() => localStorage.setItem('authorized', '{}')")  # as earlier pages did
+    page.reload()
+    expect(page.locator("button.authorize").first).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate(stored) == [0, 0]
+    page.context.close()

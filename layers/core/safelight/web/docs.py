@@ -14,14 +14,17 @@ DOCUMENT = Path(__file__).parent / "openapi.json"
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".png": "image/png"}
 _SHIPPED = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 
+# What is typed into "Authorize" lives as long as the page: a password in the browser's storage could be read by every
+# page of this origin, and visitors' pages are of it. What an earlier page has stored goes.
 _START = b"""\
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
-  persistAuthorization: true,
+  persistAuthorization: false,
   tryItOutEnabled: true,
 });
+localStorage.removeItem("authorized");
 """
 
 # No inline script and no other host: what this page runs comes from here. Swagger UI sets styles from its script, and

@@ -57,3 +57,11 @@ def test_a_list_that_is_a_second_copy_is_refused() -> None:
         splice(10**6, [bytes(MAX_LITERAL), b"x"])
     with pytest.raises(ValueError, match="too much"):
         splice(10**6, [(n * 2, n * 2 + 1) for n in range(MAX_PIECES + 1)])
+
+
+@pytest.mark.parametrize("pieces", [[(0, 10**6)] * 2, [10**6, (0, 10**6)], [(0, 10**6), MAX_LITERAL, 1]])
+def test_a_list_that_repeats_the_object_is_refused(pieces: list[Piece]) -> None:
+    """It would make many gigabytes of a picture."""
+    with pytest.raises(ValueError, match="too much"):
+        splice(10**6, pieces)
+    assert splice(10**6, [(0, 10**6), bytes(MAX_LITERAL)]).size == 10**6 + MAX_LITERAL

@@ -58,10 +58,11 @@ class Splice(NamedTuple):
 def splice(whole: int, pieces: Iterable[Piece]) -> Splice:
     """These pieces of an object of `whole` bytes, neighbours joined and empty ones left out.
 
-    Raises ValueError where a piece is not within the object, or the list is longer than a splice list may be.
+    Raises ValueError where a piece is not within the object, or the list or its file is longer than it may be: whoever
+    wrote the list, the file is never much larger than the object.
     """
     joined: list[Piece] = []
-    literal = 0
+    literal = size = 0
     for piece in pieces:
         if isinstance(piece, tuple) and not 0 <= piece[0] <= piece[1] <= whole:
             raise ValueError(f"bytes {piece[0]} to {piece[1]} are not within an object of {whole}")
@@ -69,9 +70,10 @@ def splice(whole: int, pieces: Iterable[Piece]) -> Splice:
             literal += len(piece)
         elif isinstance(piece, int) and not 0 <= piece <= whole:
             raise ValueError("more zeros than the object has bytes")
+        size += length(piece)
         if length(piece):
             _join(joined, piece)
-        if len(joined) > MAX_PIECES or literal > MAX_LITERAL:
+        if len(joined) > MAX_PIECES or literal > MAX_LITERAL or size > whole + MAX_LITERAL:
             raise ValueError("too much for a splice list")
     return Splice(whole, tuple(joined))
 

@@ -69,7 +69,7 @@ def load(raw: bytes, data: bytes) -> Rendered | str:
         if set(head) == {"reason"}:
             return _line(head["reason"])
         return _rendered(head, memoryview(raw)[5 + length :], data)
-    except (struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+    except (struct.error, ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise Garbled(str(error)) from error
 
 

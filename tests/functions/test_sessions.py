@@ -155,6 +155,23 @@ def test_the_refresh_cookie_is_for_this_site_and_no_script() -> None:
     assert anna.http.post("/auth/refresh", headers={"Origin": product.BASE_URL}).status_code == 200
 
 
+def test_another_sites_form_takes_no_cookie_away() -> None:
+    """The browser keeps the cookie at home, but would do as the answer says."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    elsewhere: list[dict[str, str]] = [
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-site"},
+    ]
+    for headers in elsewhere:
+        answer = client().post("/auth/logout", headers=form | headers, content=b"")
+        assert (answer.status_code, answer.headers.get("set-cookie")) == (204, None), headers
+    here: list[dict[str, str]] = [{}, {"Origin": product.BASE_URL}, {"Sec-Fetch-Site": "same-origin"}]
+    for headers in here:
+        answer = client().post("/auth/logout", headers=headers)
+        assert answer.headers["set-cookie"].startswith('safelight_refresh="";'), headers
+
+
 def test_over_https_the_cookie_is_bound_to_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     from safelight.config import settings
 

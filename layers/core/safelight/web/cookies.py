@@ -47,8 +47,9 @@ class Cookie:
         return pair
 
     def clear(self) -> None:
-        """Take it back."""
-        self.response.delete_cookie(self._name, path="/", httponly=True, secure=self._secure, samesite="strict")
+        """Take it back; not for another site's form, which could sign somebody out (logout CSRF)."""
+        if not is_other_site(self.request, self.config):
+            self.response.delete_cookie(self._name, path="/", httponly=True, secure=self._secure, samesite="strict")
 
     def given(self, body: RefreshRequest) -> str | None:
         """The token from the body, else from the cookie. Raises Forbidden when another site sends the cookie along."""

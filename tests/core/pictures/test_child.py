@@ -258,6 +258,7 @@ ATTEMPTS = {
     "a socket": "socket.socket()",
     "a program": "os.execv('/bin/true', ['true'])",
     "a signal to the parent": "os.kill(os.getppid(), 0)",
+    "the parent's limits": "resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
     "another process": "os.fork()",
     "a rename": "os.rename('/tmp/a', '/tmp/b')",
     "a folder": "os.mkdir('/tmp/safelight-should-not-exist')",
@@ -266,7 +267,7 @@ ATTEMPTS = {
 
 def test_a_sealed_process_reaches_nothing() -> None:
     code = f"""
-import os, socket, sys, threading
+import os, resource, socket, sys, threading
 sys.path[:] = {sys.path!r}
 from safelight.pictures import confine
 ready, go, refused = threading.Event(), threading.Event(), []
@@ -280,6 +281,8 @@ confine.limit(memory=2**30, cpu_seconds=5)
 assert confine.seal()
 go.set(); early.join(); attempt()
 late = threading.Thread(target=print, args=("threads go on",)); late.start(); late.join()
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (20, 20)
 print(sorted(refused))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)

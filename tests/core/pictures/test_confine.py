@@ -31,8 +31,8 @@ def judge(program: bytes, arch: int, number: int, argument: int = 0) -> int:
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter(machine: str) -> None:
-    arch, _, clone, denied = confine._MACHINES[machine]
-    program = confine._program(arch, clone, sorted(denied.values()))
+    arch, _, clone, prlimit, denied = confine._MACHINES[machine]
+    program = confine._program(arch, clone, prlimit, sorted(denied.values()))
     assert len(denied) == len(set(denied.values()))
     for name, number in denied.items():
         assert judge(program, arch, number) == EPERM, name
@@ -41,5 +41,10 @@ def test_the_filter(machine: str) -> None:
         assert judge(program, arch, number) == ALLOW, number
     assert judge(program, arch, clone, 0x003D0F00) == ALLOW, "a thread, as the C library starts it"
     assert judge(program, arch, clone, 0x01200011) == EPERM, "fork, as the C library does it"
+    assert prlimit == {"x86_64": 302, "aarch64": 261}[machine]
+    assert judge(program, arch, prlimit, 0) == ALLOW, "limits of its own, as the C library reads and sets them"
+    for process in (1, 4711, 0x80000000, 0xFFFFFFFF):
+        assert judge(program, arch, prlimit, process) == EPERM, "limits of others, which can kill"
+    assert judge(program, arch, prlimit | 0x40000000, 0) == EPERM
     assert judge(program, arch, 435) == ENOSYS
     assert judge(program, 0x40000003, 0) == KILL, "a call of another architecture"

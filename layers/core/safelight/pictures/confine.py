@@ -11,7 +11,7 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 
-# By machine: its audit number, those of seccomp(2) and clone(2), and of the calls that a decoder has no use for.
+# By machine: its audit number, those of seccomp(2), clone(2), prlimit64(2), and of the calls that no decoder has use for.
 # Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of the kernel.
 _X86 = {
     "open": 2, "creat": 85, "mknod": 133, "mknodat": 259, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "link": 86,
@@ -33,7 +33,7 @@ _ARM = {
     "pidfd_getfd": 438, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425,
     "perf_event_open": 241, "bpf": 280, "userfaultfd": 282, "add_key": 217, "request_key": 218, "keyctl": 219,
 }  # fmt: skip
-_MACHINES = {"x86_64": (0xC000003E, 317, 56, _X86), "aarch64": (0xC00000B7, 277, 220, _ARM)}
+_MACHINES = {"x86_64": (0xC000003E, 317, 56, 302, _X86), "aarch64": (0xC00000B7, 277, 220, 261, _ARM)}
 _CLONE3, _CLONE_THREAD, _X32 = 435, 0x10000, 0x40000000
 
 
@@ -50,7 +50,7 @@ def limit(*, memory: int, cpu_seconds: int) -> None:
 
 
 def seal() -> bool:
-    """Deny this process, in all its threads, files, sockets, new processes, signals and the memory of others (EPERM).
+    """Deny this process, in all its threads, files, sockets, new processes, signals, others' memory and limits (EPERM).
 
     For use once everything needed is loaded. The environment of the parent, same user or not, cannot be read after it,
     since /proc cannot be opened. Returns False where the system has no such filter (not Linux, another processor, a
@@ -58,8 +58,8 @@ def seal() -> bool:
     """
     if sys.platform != "linux" or os.uname().machine not in _MACHINES:
         return False
-    arch, seccomp, clone, denied = _MACHINES[os.uname().machine]
-    program = _program(arch, clone, sorted(denied.values()))
+    arch, seccomp, clone, prlimit, denied = _MACHINES[os.uname().machine]
+    program = _program(arch, clone, prlimit, sorted(denied.values()))
     code = ctypes.create_string_buffer(program, len(program))
 
     class Filter(ctypes.Structure):
@@ -72,10 +72,11 @@ def seal() -> bool:
     return bool(libc.syscall(seccomp, _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.byref(what)) == 0)
 
 
-def _program(arch: int, clone: int, numbers: list[int]) -> bytes:
+def _program(arch: int, clone: int, prlimit: int, numbers: list[int]) -> bytes:
     """Classic BPF over `struct seccomp_data`: a listed number answers EPERM, so does a new process; the rest may pass.
 
     clone3 hides its flags behind a pointer; told that there is none, the C library takes clone to start its threads.
+    prlimit64 is how the C library reads and sets limits, too: of process 0, which is the caller itself.
     """
     load, equal, at_least, has_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, kill, error = 0x7FFF0000, 0x80000000, 0x00050000
@@ -89,6 +90,11 @@ def _program(arch: int, clone: int, numbers: list[int]) -> bytes:
         (equal, 0, 4, clone),
         (load, 0, 0, 16),
         (has_bit, 1, 0, _CLONE_THREAD),
+        (answer, 0, 0, error | errno.EPERM),
+        (answer, 0, 0, allow),
+        (equal, 0, 4, prlimit),
+        (load, 0, 0, 16),
+        (equal, 1, 0, 0),
         (answer, 0, 0, error | errno.EPERM),
         (answer, 0, 0, allow),
         (at_least, len(numbers) + 1, 0, _X32),  # the same calls under other numbers

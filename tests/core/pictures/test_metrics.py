@@ -221,6 +221,18 @@ def test_faces_are_found_where_they_are() -> None:
     assert faces.find(encode(solid((90, 120, 90), 1600, 1067), "JPEG")) == []
 
 
+@pytest.mark.parametrize("width", [1600, 1200, 800])
+def test_faces_are_looked_for_at_the_same_size_in_smaller_pictures(width: int) -> None:
+    """45 px of 800: at half of that the detector does not see it."""
+    picture = portrait((300, 300, 90)).resize((width, width * 2 // 3))
+    [face] = faces.find(encode(picture, "JPEG", quality=85))
+    assert (face["x"], face["y"]) == pytest.approx((300 / 1600, 300 / 1067), abs=0.01)
+
+
+def test_a_picture_of_one_row_has_no_faces() -> None:
+    assert faces.find(encode(solid((90, 120, 90), 1600, 1), "JPEG")) == []
+
+
 @pytest.mark.parametrize("data", [b"", b"x", b"\xff\xd8\xff\xd9", b"\x89PNG\r\n\x1a\n" + bytes(40)])
 def test_what_is_no_picture_is_not_searched(data: bytes) -> None:
     with pytest.raises(UnreadablePicture):

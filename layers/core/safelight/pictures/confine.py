@@ -11,7 +11,7 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 
-# By machine: its audit number, those of seccomp(2), clone(2), prlimit64(2), and of the calls that no decoder has use for.
+# By machine: its audit number, those of seccomp(2), clone(2), prlimit64(2), and of the calls no decoder has use for.
 # Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of the kernel.
 _X86 = {
     "open": 2, "creat": 85, "mknod": 133, "mknodat": 259, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "link": 86,

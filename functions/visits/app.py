@@ -34,7 +34,7 @@ def view_gallery(
         return pages.gallery(signer.address.origin)
     share = visit.admit()
     body = visits.listing(connection, signer, share, limit, cursor, config.base_path)
-    if cursor is None and request.method == "GET" and not visit.automatic:
+    if not cursor and request.method == "GET" and not visit.automatic:
         visits.record(connection, share, "view", visit.visitor)
     return json_response(request, body)
 

@@ -11,7 +11,7 @@ import pytest
 
 from safelight.clock import now
 from safelight.db.engine import transaction
-from safelight.shares import service
+from safelight.shares import queries, service
 from safelight.shares.schemas import SharePatch
 from tests import product
 from tests.api import Photographer, client, run_jobs
@@ -191,6 +191,20 @@ def test_statistics_tell_the_days_on_which_something_happened() -> None:
     ]  # fmt: skip
     assert (stats["views"], stats["single_downloads"], stats["zip_downloads"]) == (3, 1, 1)
     assert (stats["visitor_days"], stats["most_liked"]) == (4, [])
+
+
+def test_the_days_add_up_to_the_totals_while_visitors_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    share = anna.share(anna.gallery()["id"])["share_id"]
+    days = queries.days
+
+    def visited(*args: Any) -> Any:
+        assert client().get(f"/s/{share}").status_code == 200
+        return days(*args)
+
+    monkeypatch.setattr(queries, "days", visited)
+    stats = anna.call("GET", f"/share-links/{share}/stats").json()
+    assert (stats["views"], [day["views"] for day in stats["days"]]) == (1, [1])
 
 
 def test_statistics_of_real_visitors_equal_the_counters_and_leave_out_programs() -> None:

@@ -197,6 +197,8 @@ def test_the_listing_comes_in_pages_compressed_and_uncached(shared: Shared) -> N
     assert [one["photo_id"] for one in body["photos"] + rest["photos"]] == shared.photos
     assert rest["next_cursor"] is None
     assert shared.counters(share)[0] == 1  # one visit, however many pages
+    assert visitor.get(f"/s/{share}?limit=1&cursor=").json()["photos"] == body["photos"]
+    assert shared.counters(share)[0] == 2  # an empty cursor's page is the first one
     with visitor.stream("GET", f"/s/{share}", headers={"Accept-Encoding": "gzip"}) as packed:
         raw = b"".join(packed.iter_raw())
     assert packed.headers["content-encoding"] == "gzip"

@@ -80,7 +80,8 @@ def delete(session: Session, counted: queries.Counted) -> None:
 
 def stats(session: Session, counted: queries.Counted) -> ShareStats:
     """Totals, and a series by day in UTC."""
-    link, views, singles, zips = counted
+    link = counted[0]
+    # The days alone, not the link's counters: these were read in another statement, and visitors come in between.
     days = [
         ShareDay(date=date, unique_visitors=u, views=v, single_downloads=s, zip_downloads=z)
         for date, u, v, s, z in queries.days(session, link.id)
@@ -88,9 +89,9 @@ def stats(session: Session, counted: queries.Counted) -> ShareStats:
     return ShareStats(
         share_id=link.id,
         visitor_days=sum(day.unique_visitors for day in days),
-        views=views,
-        single_downloads=singles,
-        zip_downloads=zips,
+        views=sum(day.views for day in days),
+        single_downloads=sum(day.single_downloads for day in days),
+        zip_downloads=sum(day.zip_downloads for day in days),
         most_liked=[
             LikedPhoto(photo_id=photo_id, filename=filename, likes=likes)
             for photo_id, filename, likes in queries.most_liked(session, link.id, MOST_LIKED)

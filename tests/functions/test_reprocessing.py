@@ -197,6 +197,25 @@ def test_figures_are_made_again_and_faces_where_they_were_asked_for(
     assert made_of(gallery) == renditions
 
 
+def test_an_analysis_that_is_under_way_is_not_said_to_be_complete(
+    boss: Photographer, anna: Photographer, gallery: str
+) -> None:
+    photo = photos(anna, gallery)[0]["id"]
+    asked = anna.call("POST", "/analyses", json={"photo_id": photo}).json()
+    assert (asked["status"], asked["completed_at"]) == ("processing", None)
+    sql("UPDATE jobs SET run_after = now() + interval '1 minute' WHERE subject_id = :id", id=asked["id"])
+    begun = begin(boss, gallery)
+    offered(begun["id"])
+    assert state(boss, begun["id"])["status"] == "completed"
+    meanwhile = anna.call("GET", f"/analyses/{asked['id']}").json()
+    assert (meanwhile["status"], meanwhile["completed_at"]) == ("processing", None)
+    due(asked["id"])
+    run_jobs()
+    done = anna.call("GET", f"/analyses/{asked['id']}").json()
+    assert done["status"] == "ready"
+    assert done["completed_at"]
+
+
 def test_a_second_call_joins_the_first_and_another_kind_does_not(boss: Photographer, gallery: str) -> None:
     ids = {one["id"] for one in in_parallel(8, lambda _: begin(boss, gallery), threads=8)}
     assert len(ids) == 1

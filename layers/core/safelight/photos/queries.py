@@ -68,12 +68,13 @@ def unfinished(session: Session, status: str, older_than: dt.timedelta, limit: i
 
 
 def deleted(session: Session, limit: int) -> list[Photo]:
-    """Photos to erase."""
+    """Photos to erase; those that still wait for an archive come last, so that they hold up no other."""
+    waits = select(Archive.digest).where(Archive.gallery_id == Photo.gallery_id, Archive.created_at <= Photo.deleted_at)
     return list(
         session.scalars(
             select(Photo)
             .where(Photo.deleted_at.is_not(None))
-            .order_by(Photo.deleted_at)
+            .order_by(waits.exists(), Photo.deleted_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -129,7 +130,7 @@ def keep_metrics(session: Session, photo: Photo, metrics: Metrics) -> None:
                 "result": func.coalesce(Analysis.result, text("'{}'::jsonb")).op("||")(statement.excluded.result),
                 "status": case((busy, Analysis.status), else_="ready"),
                 "error": case((busy, Analysis.error), else_=None),
-                "completed_at": func.now(),
+                "completed_at": case((busy, Analysis.completed_at), else_=func.now()),
                 "updated_at": func.now(),
             },
         )

@@ -9,7 +9,7 @@ from PIL import Image
 
 from safelight.pictures.facts import inspect
 from safelight.pictures.render import render
-from safelight.pictures.strip import strip
+from safelight.pictures.strip import CannotStrip, strip
 from safelight.pictures.strip.essentials import Essentials, build
 from safelight.pictures.strip.profile import tidy
 from tests.core.pictures import hidden
@@ -113,3 +113,10 @@ def test_tables_behind_the_last_scan_within_a_tiff_go() -> None:
     assert MARK not in clean
     assert vips(clean) == vips(data)
     assert strip(clean, "tiff").same
+
+
+@pytest.mark.parametrize("tag", [(278, 4, 1, bytes(4)), (530, 3, 2, bytes(4))], ids=["rows", "samples"])
+def test_a_tiff_that_would_be_divided_by_nothing_is_refused(tag: tuple[int, int, int, bytes]) -> None:
+    pixels = [encode(scene(64, 48), "JPEG")]
+    with pytest.raises(CannotStrip):
+        strip(hidden.tiff(7, pixels, tag), "tiff")

@@ -37,7 +37,7 @@ def strip(data: bytes, kind: str) -> Splice:
     """
     try:
         made = splice(len(data), STRIPPERS[kind](data))
-    except (ValueError, KeyError, IndexError, OverflowError, struct.error) as error:
+    except (ValueError, LookupError, ArithmeticError, struct.error) as error:
         raise CannotStrip(str(error)) from error
     return Splice(len(data), ((0, len(data)),)) if made.applied(data) == data else made
 

@@ -254,6 +254,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "tiff, lzw": lambda: tiff(compression="tiff_lzw"),
     "tiff, jpeg": lambda: tiff(compression="jpeg"),
     "bigtiff": lambda: tiff(big_tiff=True),
+    "bigtiff, pointers of its own": lambda: tiff(big_tiff=True).replace(
+        struct.pack("<HHQ", 0x8769, 4, 1), struct.pack("<HHQ", 0x8769, 18, 1)
+    ),
     "avif": avif,
     "avif, turned": lambda: avif(6),
     "heic": heic,

@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 
     def numbers(self, form: Form, data: bytes) -> list[int]:
         """Its values, which must be whole numbers."""
-        letter = {SHORT: "H", LONG: "I", 13: "I", 16: "Q"}[self.kind]
+        letter = {SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}[self.kind]
         return list(struct.unpack_from(f"{form.order}{self.number}{letter}", data, self.start))
 
     def packed(self, form: Form) -> bytes:

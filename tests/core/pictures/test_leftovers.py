@@ -117,6 +117,6 @@ def test_tables_behind_the_last_scan_within_a_tiff_go() -> None:
 
 @pytest.mark.parametrize("tag", [(278, 4, 1, bytes(4)), (530, 3, 2, bytes(4))], ids=["rows", "samples"])
 def test_a_tiff_that_would_be_divided_by_nothing_is_refused(tag: tuple[int, int, int, bytes]) -> None:
-    pixels = [encode(scene(64, 48), "JPEG")]
+    pixels = [encode(scene(64, 16), "JPEG")] * 3
     with pytest.raises(CannotStrip):
         strip(hidden.tiff(7, pixels, tag), "tiff")

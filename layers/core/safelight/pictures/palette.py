@@ -9,7 +9,7 @@ import math
 
 _CELL = 8.0
 _ROUNDS = 4
-# Colours nearer than this (Delta E 1976) are one colour to the eye.
+# No mean begins nearer than this (Delta E 1976) to another: that would be one colour to the eye.
 _SAME = 8.0
 
 type Colour = tuple[float, float, float]

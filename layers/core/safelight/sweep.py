@@ -14,7 +14,7 @@ from safelight.accounts import queries as account_queries
 from safelight.analyses import sweeping
 from safelight.archives import build
 from safelight.archives import queries as archive_queries
-from safelight.archives.manifest import archive_key, manifest_key
+from safelight.archives.sweeping import erase_stale, holding
 from safelight.clock import now
 from safelight.db.engine import transaction
 from safelight.erasures import queries as erasure_queries
@@ -27,6 +27,7 @@ from safelight.photos.upload import Heads
 from safelight.queue import Queue
 from safelight.reprocessing import queries as reprocessing_queries
 from safelight.shares import queries as share_queries
+from safelight.storage.objects import ObjectInfo
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Store(Heads, Protocol):
 
     def delete(self, keys: Iterable[str]) -> None: ...
     def keys(self, prefix: str) -> Iterable[str]: ...
+    def read(self, key: str) -> tuple[bytes, ObjectInfo]: ...
 
 
 @dataclass(slots=True)
@@ -88,19 +90,20 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _leftovers,
         _analyses,
     ]
-    errors = []
+    errors: dict[object, Exception] = {}
     for step in steps:
         try:
             step(store, queue, swept)
         except Exception as error:
             log.exception("sweep step failed", extra={"step": step.__name__})
-            errors.append(error)
+            errors[step] = error
+    # Only now: these two, where they failed, may have left objects that no row tells of. The others' rows go last.
+    if errors.keys().isdisjoint((_leftovers, _analyses)):
+        with transaction() as session:
+            swept.erasures = erasure_queries.finish(session)
+            erasure_queries.forget(session, REPORTS_KEPT)
     if errors:
-        raise errors[0]
-    # Only now: a step that failed may have left objects of what was deleted.
-    with transaction() as session:
-        swept.erasures = erasure_queries.finish(session)
-        erasure_queries.forget(session, REPORTS_KEPT)
+        raise next(iter(errors.values()))
     return swept
 
 
@@ -136,7 +139,9 @@ def _wake(_store: Store, queue: Queue, swept: Swept) -> None:
 
 
 def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
-    """Deleted photos leave the bucket, then the database; in that order, so that nothing is forgotten in the bucket."""
+    """Deleted photos leave the bucket, then the database; in that order, so that nothing is forgotten in the bucket.
+
+    A row waits for the archives that may hold its photo, too."""
     with transaction() as session:
         queries.hide_orphans(session)
         # Whoever walks through a gallery may be writing a photo's files at this moment.
@@ -147,10 +152,12 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
             if photo.gallery_id not in walked and job_queries.live(session, upload.JOB, photo.id) is None
         ]
         store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
+        held = holding(session, store, photos)
+        gone = [photo.id for photo in photos if photo.id not in held]
         event_queries.forget_about(session, [(photo.gallery_id, photo.id) for photo in photos])
-        queries.erase(session, [photo.id for photo in photos])
+        queries.erase(session, gone)
         queries.erase_empty_galleries(session)
-        swept.erased = len(photos)
+        swept.erased = len(gone)
 
 
 def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
@@ -177,18 +184,15 @@ def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
 def _archives(store: Store, _queue: Queue, swept: Swept) -> None:
     """Archives nobody wants any more are deleted, and uploads that belong to none are thrown away."""
     with transaction() as session:
-        for archive in archive_queries.stale(session, build.KEPT_UNUSED, BATCH):
-            store.delete([archive_key(archive.digest), manifest_key(archive.digest)])
-            if archive.status == "building":
-                storage.multipart().abort(archive_key(archive.digest), archive.upload_id)
-            archive_queries.erase(session, archive)
-            swept.archives += 1
+        swept.archives, errors = erase_stale(session, store, storage.multipart(), build.KEPT_UNUSED, BATCH)
     found = list(storage.multipart().uploads("archives/", now() - UPLOAD_UNCLAIMED))
     with transaction() as session:
         wanted = archive_queries.building(session)
     for key, upload_id in found:
         if upload_id not in wanted:
             storage.multipart().abort(key, upload_id)
+    if errors:
+        raise errors[0]
 
 
 def _analyses(store: Store, queue: Queue, swept: Swept) -> None:

@@ -1,6 +1,7 @@
 """SQL over built archives."""
 
 import datetime as dt
+import uuid
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -66,8 +67,11 @@ def part_count(session: Session, archive: Archive) -> int:
 
 
 def stale(session: Session, unused_for: dt.timedelta, limit: int) -> list[Archive]:
-    """Archives nobody asked for lately, those of deleted galleries, and those older than the deletion of a photo."""
-    outdated = select(Photo.id).where(Photo.gallery_id == Archive.gallery_id, Photo.deleted_at > Archive.created_at)
+    """Archives nobody asked for lately, those of deleted galleries, and those no younger than the deletion of a photo.
+
+    Not those that somebody is completing at this moment.
+    """
+    outdated = select(Photo.id).where(Photo.gallery_id == Archive.gallery_id, Photo.deleted_at >= Archive.created_at)
     return list(
         session.scalars(
             select(Archive)
@@ -77,6 +81,21 @@ def stale(session: Session, unused_for: dt.timedelta, limit: int) -> list[Archiv
             .with_for_update(of=Archive, skip_locked=True)
         )
     )
+
+
+def of_galleries(session: Session, gallery_ids: set[uuid.UUID]) -> list[tuple[str, uuid.UUID, dt.datetime]]:
+    """(digest, gallery, when it was begun) of all archives of these galleries."""
+    rows = session.execute(
+        select(Archive.digest, Archive.gallery_id, Archive.created_at).where(Archive.gallery_id.in_(gallery_ids))
+    )
+    return [(digest, gallery_id, created_at) for digest, gallery_id, created_at in rows]
+
+
+def outdate(session: Session, digest: str, deleted_at: dt.datetime) -> None:
+    """Note that an archive was planned before a photo was deleted, and so is stale; unless it is being completed."""
+    free = select(Archive.digest).where(Archive.digest == digest).with_for_update(skip_locked=True).scalar_subquery()
+    statement = update(Archive).where(Archive.digest == free).values(created_at=deleted_at)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def erase(session: Session, archive: Archive) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 
+import httpx2 as httpx
 import pytest
 
 from safelight.db import driver
@@ -13,7 +14,7 @@ from safelight.queue import Queue
 from safelight.storage import storage
 from safelight.sweep import sweep
 from tests.api import Photographer, client, run_jobs
-from tests.functions.support import problem, sql
+from tests.functions.support import in_parallel, problem, sql
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -50,6 +51,69 @@ def test_a_photo_that_turns_ready_and_a_selection_are_told_to_their_owner() -> N
         "items": [], "next_cursor": later["next_cursor"],
     }  # fmt: skip
     assert ben.call("GET", "/events").json()["items"] == []
+
+
+def test_a_selection_is_told_once_where_it_was_last_submitted() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    photos = [anna.upload(gallery) for _ in range(2)]
+    run_jobs()
+    share = anna.share(gallery)["share_id"]
+    cursor = anna.call("GET", "/events").json()["next_cursor"]
+    ben, cleo = client(), client()
+
+    def news() -> list[str]:
+        """The selections of which the feed tells from here on."""
+        nonlocal cursor
+        page = anna.call("GET", f"/events?cursor={cursor}").json()
+        cursor = page["next_cursor"]
+        return [one["data"]["selection_id"] for one in page["items"]]
+
+    def submit(visitor: httpx.Client, **said: str) -> str:
+        answer = visitor.post(f"/s/{share}/selection", json=said)
+        assert answer.status_code == 200
+        return str(answer.json()["selection_id"])
+
+    for visitor in (ben, cleo):
+        assert visitor.put(f"/s/{share}/favourites/{photos[0]}").status_code == 200
+    bens, cleos = submit(ben, name="Ben", note="brighter"), submit(cleo)
+    assert news() == [bens, cleos]
+    for _ in range(5):
+        submit(ben, name="Ben", note="brighter")
+    assert news() == []
+    for said in ({"name": "Ben", "note": "darker"}, {"name": "B.", "note": "darker"}, {"email": "b@example.com"}):
+        submit(ben, **said)
+        assert news() == [bens]
+    for change in (ben.put, ben.delete):
+        assert change(f"/s/{share}/favourites/{photos[1]}").status_code == 200
+        submit(ben, email="b@example.com")
+        assert news() == [bens]
+    for n in range(20):
+        submit(ben, note=str(n))
+    assert news() == [bens]
+    earlier = "UPDATE selections SET (submitted_at, updated_at) = ROW (submitted_at - past, updated_at - past)"
+    earlier += " FROM make_interval(mins => :minutes) AS past"
+    sql(earlier, minutes=59)
+    submit(ben, note="19")
+    assert news() == []
+    sql(earlier, minutes=61)
+    submit(ben, note="19")
+    assert news() == [bens]
+    told = sql("SELECT data->>'selection_id' FROM events WHERE event = 'selection_submitted' ORDER BY number")
+    assert told == [(cleos,), (bens,)]
+
+
+def test_a_selection_submitted_many_times_at_once_is_one_event() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    photo = anna.upload(gallery)
+    run_jobs()
+    share = anna.share(gallery)["share_id"]
+    visitor = client()
+    assert visitor.put(f"/s/{share}/favourites/{photo}").status_code == 200
+    said = in_parallel(60, lambda n: visitor.post(f"/s/{share}/selection", json={"note": str(n)}).status_code)
+    assert said == [200] * 60
+    assert sql("SELECT count(*) FROM events WHERE event = 'selection_submitted'") == [(1,)]
 
 
 def test_what_a_slow_transaction_commits_late_is_not_missed() -> None:

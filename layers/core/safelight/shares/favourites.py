@@ -7,6 +7,8 @@
   holds however many requests come at once.
 - Submitting closes nothing: a visitor may go on picking and submit again for as long as the link lives. The
   photographer always sees the present picks, when they were last submitted and when they were last changed.
+- However often that is, the photographer's feed has one event for each selection, the last. The same again within an
+  hour is no news.
 - How many selections may be begun in a day is bounded: for each visitor (`visitors.Visitor`), for each address,
   whatever programs it names (`limits.BEGIN_HERE`), and for the link.
 """
@@ -26,6 +28,9 @@ from safelight.shares.visits import Share
 
 PER_VISITOR, PER_LINK = 20, 1000
 """How many selections may be begun on a link, by a visitor in a day (UTC) and by all within 24 hours."""
+
+NO_NEWS = 60 * 60
+"""Seconds in which a submission that is the same as the last one is not told again."""
 
 # Seconds until one more may be begun, null when one may: until the one that fills a limit is a day old. A visitor is
 # somebody else from midnight (UTC) on.
@@ -156,24 +161,33 @@ def submit(connection: Connection, share: Share, token: str | None, given: Submi
     """Tell the photographer that this is the choice; again and again, the last one counts. Raises NothingPicked."""
     selection = _lock(connection, share, token)
     rows = connection.run(
-        "UPDATE selections SET name = cast(:name AS text), email = cast(:email AS text), note = cast(:note AS text),"
-        "  submitted_at = now(), updated_at = now()"
-        " WHERE id = cast(:selection AS uuid) AND EXISTS (SELECT FROM selection_photos f"
+        "UPDATE selections s SET name = cast(:name AS text), email = cast(:email AS text), note = cast(:note AS text),"
+        "  submitted_at = now(), updated_at = now() FROM selections AS before"
+        " WHERE s.id = cast(:selection AS uuid) AND before.id = s.id AND EXISTS (SELECT FROM selection_photos f"
         "  JOIN photos p ON p.id = f.photo_id WHERE f.selection_id = cast(:selection AS uuid)"
         "  AND p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL)"
-        " RETURNING submitted_at",
+        # Equal times: nothing was picked or taken back since. Which of two is later would not tell, for a transaction
+        # that waited for the lock writes the time at which it began.
+        " RETURNING s.submitted_at, before.updated_at = before.submitted_at"
+        "  AND before.submitted_at > now() - make_interval(secs => :no_news)"
+        "  AND (before.name, before.email, before.note) IS NOT DISTINCT FROM (s.name, s.email, s.note)",
         selection=str(selection) if selection else None,
         gallery=share.gallery_id,
         name=given.name,
         email=given.email,
         note=given.note,
+        no_news=NO_NEWS,
     )
     if not rows:
         raise NothingPicked
-    told = {"share_id": str(share.id), "selection_id": str(selection)}
-    outbox.append(connection.run, "selection_submitted", share.gallery_id, share.gallery_id, share.title, **told)
-    submitted_at: dt.datetime = rows[0][0]
-    return submitted_at
+    [[submitted_at, known]] = rows
+    if not known:
+        told = {"share_id": str(share.id), "selection_id": str(selection)}
+        outbox.tell_again(
+            connection.run, "selection_submitted", share.gallery_id, share.gallery_id, share.title, **told
+        )
+    at: dt.datetime = submitted_at
+    return at
 
 
 def own(connection: Connection, share: Share, token: str | None) -> uuid.UUID | None:

@@ -259,6 +259,10 @@ ATTEMPTS = {
     "a program": "os.execv('/bin/true', ['true'])",
     "a signal to the parent": "os.kill(os.getppid(), 0)",
     "the parent's limits": "resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
+    "the parent's processors": "os.sched_setaffinity(os.getppid(), {0})",
+    "the parent's priority": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+    "the parent as who is told of input": "fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())",
+    "a deadly signal for input": "fcntl.fcntl(0, fcntl.F_SETSIG, 9)",
     "another process": "os.fork()",
     "a rename": "os.rename('/tmp/a', '/tmp/b')",
     "a folder": "os.mkdir('/tmp/safelight-should-not-exist')",
@@ -267,7 +271,7 @@ ATTEMPTS = {
 
 def test_a_sealed_process_reaches_nothing() -> None:
     code = f"""
-import os, resource, socket, sys, threading
+import fcntl, os, resource, socket, sys, threading
 sys.path[:] = {sys.path!r}
 from safelight.pictures import confine
 ready, go, refused = threading.Event(), threading.Event(), []

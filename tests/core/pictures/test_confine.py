@@ -12,9 +12,9 @@ EPERM, ENOSYS = ERROR | errno.EPERM, ERROR | errno.ENOSYS
 HARMLESS = {"x86_64": [0, 1, 3, 9, 11, 12, 202, 231], "aarch64": [57, 63, 64, 93, 94, 98, 214, 215, 222]}
 
 
-def judge(program: bytes, arch: int, number: int, argument: int = 0) -> int:
+def judge(program: bytes, arch: int, number: int, argument: int = 0, second: int = 0) -> int:
     """What the kernel would answer to a call (seccomp_data: number, architecture, address, arguments)."""
-    call = struct.pack("=IIQQ", number, arch, 0, argument)
+    call = struct.pack("=IIQQQ", number, arch, 0, argument, second)
     steps = list(struct.iter_unpack("=HBBI", program))
     at, value = 0, 0
     while True:
@@ -31,8 +31,8 @@ def judge(program: bytes, arch: int, number: int, argument: int = 0) -> int:
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter(machine: str) -> None:
-    arch, _, clone, prlimit, denied = confine._MACHINES[machine]
-    program = confine._program(arch, clone, prlimit, sorted(denied.values()))
+    arch, _, clone, prlimit, fcntl, ioctl, denied = confine._MACHINES[machine]
+    program = confine._program(arch, clone, prlimit, fcntl, ioctl, sorted(denied.values()))
     assert len(denied) == len(set(denied.values()))
     for name, number in denied.items():
         assert judge(program, arch, number) == EPERM, name
@@ -46,5 +46,12 @@ def test_the_filter(machine: str) -> None:
     for process in (1, 4711, 0x80000000, 0xFFFFFFFF):
         assert judge(program, arch, prlimit, process) == EPERM, "limits of others, which can kill"
     assert judge(program, arch, prlimit | 0x40000000, 0) == EPERM
+    assert (fcntl, ioctl) == {"x86_64": (72, 16), "aarch64": (25, 29)}[machine]
+    for number, refused, allowed in ((fcntl, (8, 10, 15), range(5)), (ioctl, (0x8901, 0x8902), (0x5401, 0x541B))):
+        for command in refused:
+            assert judge(program, arch, number, 3, command) == EPERM, "who is sent a signal"
+        for command in allowed:
+            assert judge(program, arch, number, 8, command) == ALLOW
+        assert judge(program, arch, number | 0x40000000, 3, 3) == EPERM
     assert judge(program, arch, 435) == ENOSYS
     assert judge(program, 0x40000003, 0) == KILL, "a call of another architecture"

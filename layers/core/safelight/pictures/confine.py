@@ -11,7 +11,8 @@ import sys
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 
-# By machine: its audit number, those of seccomp(2), clone(2), prlimit64(2), and of the calls no decoder has use for.
+# By machine: its audit number, those of seccomp(2), clone(2), prlimit64(2), fcntl(2), ioctl(2), and of the calls no
+# decoder has use for.
 # Source: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of the kernel.
 _X86 = {
     "open": 2, "creat": 85, "mknod": 133, "mknodat": 259, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "link": 86,
@@ -22,7 +23,8 @@ _X86 = {
     "execveat": 322, "kill": 62, "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
     "pidfd_send_signal": 424, "pidfd_open": 434, "pidfd_getfd": 438, "ptrace": 101, "process_vm_readv": 310,
     "process_vm_writev": 311, "io_uring_setup": 425, "perf_event_open": 298, "bpf": 321, "userfaultfd": 323,
-    "add_key": 248, "request_key": 249, "keyctl": 250,
+    "add_key": 248, "request_key": 249, "keyctl": 250, "setpriority": 141, "ioprio_set": 251,
+    "sched_setparam": 142, "sched_setscheduler": 144, "sched_setaffinity": 203, "sched_setattr": 314,
 }  # fmt: skip
 _ARM = {
     "mknodat": 33, "mkdirat": 34, "linkat": 37, "symlinkat": 36, "unlinkat": 35, "renameat": 38, "renameat2": 276,
@@ -32,8 +34,16 @@ _ARM = {
     "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "pidfd_send_signal": 424, "pidfd_open": 434,
     "pidfd_getfd": 438, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425,
     "perf_event_open": 241, "bpf": 280, "userfaultfd": 282, "add_key": 217, "request_key": 218, "keyctl": 219,
+    "setpriority": 140, "ioprio_set": 30, "sched_setparam": 118, "sched_setscheduler": 119, "sched_setaffinity": 122,
+    "sched_setattr": 274,
 }  # fmt: skip
-_MACHINES = {"x86_64": (0xC000003E, 317, 56, 302, _X86), "aarch64": (0xC00000B7, 277, 220, 261, _ARM)}
+_MACHINES = {
+    "x86_64": (0xC000003E, 317, 56, 302, 72, 16, _X86),
+    "aarch64": (0xC00000B7, 277, 220, 261, 25, 29, _ARM),
+}
+# What makes the kernel send signals to a process of one's choice, SIGKILL among them, when something can be read
+# (F_SETOWN, F_SETSIG, F_SETOWN_EX of include/uapi/asm-generic/fcntl.h; FIOSETOWN, SIOCSPGRP of asm-generic/sockios.h).
+_FCNTL_OWNERS, _IOCTL_OWNERS = (8, 10, 15), (0x8901, 0x8902)
 _CLONE3, _CLONE_THREAD, _X32 = 435, 0x10000, 0x40000000
 
 
@@ -50,7 +60,7 @@ def limit(*, memory: int, cpu_seconds: int) -> None:
 
 
 def seal() -> bool:
-    """Deny this process, in all its threads, files, sockets, new processes, signals, others' memory and limits (EPERM).
+    """Deny this process and all its threads files, sockets, new processes, signals, others' memory and limits (EPERM).
 
     For use once everything needed is loaded. The environment of the parent, same user or not, cannot be read after it,
     since /proc cannot be opened. Returns False where the system has no such filter (not Linux, another processor, a
@@ -58,8 +68,8 @@ def seal() -> bool:
     """
     if sys.platform != "linux" or os.uname().machine not in _MACHINES:
         return False
-    arch, seccomp, clone, prlimit, denied = _MACHINES[os.uname().machine]
-    program = _program(arch, clone, prlimit, sorted(denied.values()))
+    arch, seccomp, *special, denied = _MACHINES[os.uname().machine]
+    program = _program(arch, *special, sorted(denied.values()))
     code = ctypes.create_string_buffer(program, len(program))
 
     class Filter(ctypes.Structure):
@@ -72,11 +82,12 @@ def seal() -> bool:
     return bool(libc.syscall(seccomp, _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.byref(what)) == 0)
 
 
-def _program(arch: int, clone: int, prlimit: int, numbers: list[int]) -> bytes:
+def _program(arch: int, clone: int, prlimit: int, fcntl: int, ioctl: int, numbers: list[int]) -> bytes:
     """Classic BPF over `struct seccomp_data`: a listed number answers EPERM, so does a new process; the rest may pass.
 
     clone3 hides its flags behind a pointer; told that there is none, the C library takes clone to start its threads.
-    prlimit64 is how the C library reads and sets limits, too: of process 0, which is the caller itself.
+    prlimit64 is how the C library reads and sets limits, too: of process 0, which is the caller itself. Of fcntl and
+    ioctl only what names a receiver of signals is refused.
     """
     load, equal, at_least, has_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, kill, error = 0x7FFF0000, 0x80000000, 0x00050000
@@ -97,8 +108,12 @@ def _program(arch: int, clone: int, prlimit: int, numbers: list[int]) -> bytes:
         (equal, 1, 0, 0),
         (answer, 0, 0, error | errno.EPERM),
         (answer, 0, 0, allow),
-        (at_least, len(numbers) + 1, 0, _X32),  # the same calls under other numbers
     ]
+    for number, commands in ((fcntl, _FCNTL_OWNERS), (ioctl, _IOCTL_OWNERS)):
+        steps += [(equal, 0, len(commands) + 3, number), (load, 0, 0, 24)]
+        steps += [(equal, len(commands) - index, 0, command) for index, command in enumerate(commands)]
+        steps += [(answer, 0, 0, allow), (answer, 0, 0, error | errno.EPERM)]
+    steps.append((at_least, len(numbers) + 1, 0, _X32))  # the same calls under other numbers
     steps += [(equal, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
     steps += [(answer, 0, 0, allow), (answer, 0, 0, error | errno.EPERM)]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -213,10 +213,12 @@ def test_the_archive_holds_the_same_files(studio: Studio) -> None:
         )
 
 
-def test_an_archive_does_not_tell_when_its_pictures_were_taken(studio: Studio) -> None:
+@pytest.mark.parametrize("size", ["original", "web"])
+def test_an_archive_does_not_tell_when_its_pictures_were_taken(studio: Studio, size: str) -> None:
     """A clean file does not, either; its time is that of its upload."""
     for strip_metadata in (True, False):
-        archive = client().get(f"/s/{studio.link(strip_metadata=strip_metadata)}/download/all").content
+        share = studio.link(strip_metadata=strip_metadata)
+        archive = client().get(f"/s/{share}/download/all", params={"size": size}).content
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             times = [member.date_time[:5] for member in opened.infolist()]
         assert (times.count((2026, 6, 21, 16, 45)) == 0) is strip_metadata

@@ -86,7 +86,10 @@ def _entry(name: str, row: Row) -> Entry:
     return Entry(name, file_size, crc32, mtime, key, etag, sha256=sha256, splice=splice)
 
 
-# The photo's own time when the camera told it: what people sort their folders by.
+# The photo's own time when the camera told it: what people sort their folders by. Who gets it without its metadata is
+# not told.
+_TAKEN = "coalesce(p.taken_at, p.uploaded_at, p.created_at)"
+_UPLOADED = "coalesce(p.uploaded_at, p.created_at)"
 _ORIGINALS = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, p.file_size, p.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
@@ -98,7 +101,6 @@ _WEB = """
         r.s3_key, r.etag, r.sha256, false) ORDER BY p.position, p.id), '[]')::text
     FROM photos p LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
-# When a picture was taken is told to nobody who gets it without its metadata.
 _CLEAN = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, coalesce(c.file_size, r.file_size), coalesce(c.crc32, r.crc32),
@@ -113,7 +115,7 @@ _STATEMENTS: dict[tuple[Size, bool], str] = {
     ("original", False): _ORIGINALS,
     ("original", True): _CLEAN,
     ("web", False): _WEB,
-    ("web", True): _WEB,
+    ("web", True): _WEB.replace(_TAKEN, _UPLOADED),
 }
 _LOST = """
     UPDATE photos p SET damaged_at = coalesce(p.damaged_at, now()), damage_reason = :reason

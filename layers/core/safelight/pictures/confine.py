@@ -68,8 +68,8 @@ def seal() -> bool:
     """
     if sys.platform != "linux" or os.uname().machine not in _MACHINES:
         return False
-    arch, seccomp, *special, denied = _MACHINES[os.uname().machine]
-    program = _program(arch, *special, sorted(denied.values()))
+    arch, seccomp, clone, prlimit, fcntl, ioctl, denied = _MACHINES[os.uname().machine]
+    program = _program(arch, clone, prlimit, fcntl, ioctl, sorted(denied.values()))
     code = ctypes.create_string_buffer(program, len(program))
 
     class Filter(ctypes.Structure):

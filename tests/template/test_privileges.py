@@ -71,7 +71,7 @@ PREFIXES = {
         "incoming": {"Get", "Delete"},
         "originals": {"Delete"},
         "renditions": {"Delete"},
-        "archives": {"Delete", "Abort"},
+        "archives": {"Get", "Delete", "Abort"},
         "analyses": {"Get", "Delete"},
         "jobs/process_photo": {"Put"},
         "jobs/build_archive": {"Put"},

@@ -92,19 +92,19 @@ _TAKEN = "coalesce(p.taken_at, p.uploaded_at, p.created_at)"
 _UPLOADED = "coalesce(p.uploaded_at, p.created_at)"
 _ORIGINALS = """
     SELECT coalesce(json_agg(json_build_array(
-        p.filename, p.file_size, p.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
+        p.filename, p.file_size, p.crc32, extract(epoch FROM {time})::bigint,
         p.s3_key, p.etag, p.sha256, true) ORDER BY p.position, p.id), '[]')::text
     FROM photos p WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _WEB = """
     SELECT coalesce(json_agg(json_build_array(
-        p.filename, r.file_size, r.crc32, extract(epoch FROM coalesce(p.taken_at, p.uploaded_at, p.created_at))::bigint,
+        p.filename, r.file_size, r.crc32, extract(epoch FROM {time})::bigint,
         r.s3_key, r.etag, r.sha256, false) ORDER BY p.position, p.id), '[]')::text
     FROM photos p LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large'
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _CLEAN = """
     SELECT coalesce(json_agg(json_build_array(
         p.filename, coalesce(c.file_size, r.file_size), coalesce(c.crc32, r.crc32),
-        extract(epoch FROM coalesce(p.uploaded_at, p.created_at))::bigint,
+        extract(epoch FROM {time})::bigint,
         CASE WHEN c.photo_id IS NULL THEN r.s3_key ELSE p.s3_key END,
         coalesce(r.etag, p.etag), coalesce(c.sha256, r.sha256),
         c.photo_id IS NOT NULL, p.file_size, c.pieces) ORDER BY p.position, p.id), '[]')::text
@@ -112,10 +112,10 @@ _CLEAN = """
     LEFT JOIN renditions r ON r.photo_id = p.id AND r.name = 'large' AND c.photo_id IS NULL
     WHERE p.gallery_id = :gallery AND p.status = 'ready' AND p.deleted_at IS NULL"""
 _STATEMENTS: dict[tuple[Size, bool], str] = {
-    ("original", False): _ORIGINALS,
-    ("original", True): _CLEAN,
-    ("web", False): _WEB,
-    ("web", True): _WEB.replace(_TAKEN, _UPLOADED),
+    ("original", False): _ORIGINALS.format(time=_TAKEN),
+    ("original", True): _CLEAN.format(time=_UPLOADED),
+    ("web", False): _WEB.format(time=_TAKEN),
+    ("web", True): _WEB.format(time=_UPLOADED),
 }
 _LOST = """
     UPDATE photos p SET damaged_at = coalesce(p.damaged_at, now()), damage_reason = :reason

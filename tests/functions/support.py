@@ -33,6 +33,12 @@ def sql(statement: str, **values: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in result] if result.returns_rows else []  # type: ignore[attr-defined]  # on CursorResult
 
 
+def somebody_waits() -> bool:
+    """Whether a connection waits for what another has locked."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(sql(waiting)[0][0])
+
+
 @contextlib.contextmanager
 def statements() -> Iterator[list[str]]:
     """The SQL that SQLAlchemy sends meanwhile."""

@@ -16,13 +16,12 @@ from safelight.accounts import queries, service
 from safelight.models import User
 from tests.api import PASSWORD, Photographer, client
 from tests.functions.access import promote
-from tests.functions.support import problem, sql
+from tests.functions.support import problem, somebody_waits, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
 NEW = {"current_password": PASSWORD, "new_password": "Correct-Horse-8"}
 KEY = {"name": "waiting", "scopes": ["admin"]}
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 class Beside:
@@ -39,7 +38,7 @@ class Beside:
         def held(*args: Any, **named: Any) -> Any:
             if not self._sent:
                 self._sent.append(self._pool.submit(asked))
-                while not self._sent[0].done() and not sql(WAITING)[0][0]:
+                while not self._sent[0].done() and not somebody_waits():
                     time.sleep(0.01)
             return original(*args, **named)
 

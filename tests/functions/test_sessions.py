@@ -24,7 +24,7 @@ from safelight.security import passwords, tokens
 from safelight.security.subkeys import subkey
 from tests import product
 from tests.api import PASSWORD, Photographer, client
-from tests.functions.support import in_parallel, problem, sql
+from tests.functions.support import in_parallel, problem, somebody_waits, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
@@ -93,13 +93,6 @@ def test_fifty_parallel_refreshes_leave_exactly_one_live_token() -> None:
     assert live == 1
 
 
-def somebody_waits() -> None:
-    """Return once a connection waits for what another has locked."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    while not sql(waiting)[0][0]:
-        time.sleep(0.01)
-
-
 def test_a_refresh_that_runs_beside_a_new_password_is_ended_too() -> None:
     token = Photographer.registered().tokens["refresh_token"]
     nobody = sessions.Client(None, None)
@@ -115,7 +108,8 @@ def test_a_refresh_that_runs_beside_a_new_password_is_ended_too() -> None:
 
         ending = threading.Thread(target=end_all)
         ending.start()
-        somebody_waits()
+        while not somebody_waits():
+            time.sleep(0.01)
     ending.join()
     problem(refresh(pair.refresh_token), 401, "unauthorized")
 
@@ -340,7 +334,8 @@ def test_an_account_is_closed_beside_another_change_and_neither_waits_for_ever(s
         assert user is not None
         assert queries.keep_password(session, user, to_change=True)
         closing = pool.submit(anna.call, "DELETE", "/auth/me")
-        somebody_waits()
+        while not somebody_waits():
+            time.sleep(0.01)
         if second == "a new password":
             queries.revoke_all(session, now(), user_id=user_id, keep=here)
         else:

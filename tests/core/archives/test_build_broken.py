@@ -19,6 +19,7 @@ from safelight.jobs import service as jobs
 from safelight.photos.damage import REASONS
 from tests.api import client
 from tests.core.archives.building import due, streamed
+from tests.functions.support import somebody_waits
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -149,12 +150,6 @@ def dies(*_: object) -> None:
     raise SystemExit
 
 
-def somebody_waits_for_a_lock() -> bool:
-    with transaction() as session:
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        return bool(session.scalar(text(waiting)))
-
-
 def test_an_archive_that_is_being_completed_is_not_called_broken(share: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client().get(share)
     lost, *others = due()
@@ -172,7 +167,7 @@ def test_an_archive_that_is_being_completed_is_not_called_broken(share: str, mon
             assert completing.wait(60)
             giving_up = threads.submit(worker.build_part, lost)
             until = time.monotonic() + 30
-            while not somebody_waits_for_a_lock():
+            while not somebody_waits():
                 assert time.monotonic() < until
                 time.sleep(0.01)
         finally:

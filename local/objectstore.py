@@ -2,7 +2,7 @@
 
 It enforces what the product leans on: POST policies, signatures, checksums, CopySourceIfMatch and
 If-None-Match; its CORS preflight admits any origin. One process holds everything: master, volume,
-filer and S3 gateway, all on 127.0.0.1.
+filer and S3 gateway, all on 127.0.0.1. S3 asks for signatures, every other port for a certificate.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import signal
+import socket
+import ssl
 import subprocess
 import sysconfig
 import time
@@ -19,44 +22,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.process import StartError, free_ports, get, is_free, launch, stop, tail
+import psutil
+
+from local import certificates, doors, private, storeports, storesettings
+from local.process import StartError, launch, stop, tail
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
-
-PORTS = (
-    *("s3.port", "s3.port.grpc", "filer.port", "filer.port.grpc"),
-    *("volume.port", "volume.port.grpc", "master.port", "master.port.grpc"),
-)
-
-FLAGS = {
-    "ip": "127.0.0.1",
-    "ip.bind": "127.0.0.1",
-    "filer": "true",
-    "s3": "true",
-    "s3.iam": "false",
-    "s3.port.iceberg": "0",
-    "s3.port.lance": "0",
-    "master.telemetry": "false",
-    # a lone master elects itself; with the default of 10 s a second start takes 14 s, with this 3 s
-    "master.electionTimeout": "1s",
-    "master.heartbeatInterval": "100ms",
-    # 1 GiB volumes and room for any number: the default derives the number from the free disk in
-    # units of 30 GB, and every bucket needs volumes of its own
-    "master.volumeSizeLimitMB": "1024",
-    "volume.max": "100000",
-    "volume.minFreeSpace": "100MiB",
-    "volume.preStopSeconds": "0",
-}
-
-ENVIRONMENT = {
-    # with 400 MiB eight parts at once cost it 40 % more CPU, all for collecting garbage; its peak is nearly the same
-    "GOMEMLIMIT": "800MiB",
-    # one volume for a new bucket where the default makes seven at once
-    "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
-}
 
 
 def program() -> Path:
@@ -71,26 +45,34 @@ class ObjectStore:
     """One store and its data directory.
 
     Args:
-        directory: Holds objects, settings and `objectstore.log`; created when missing, kept when
-            stopped. The ports of the last run are used again while they are free.
+        directory: Holds objects, settings, certificates and `objectstore.log`; created when missing, kept when
+            stopped, closed to other users.
         access_key: Of the one identity, which may do everything.
         secret_key: Its secret.
-        port: Of the S3 endpoint on 127.0.0.1; None chooses one.
+        port: Of the S3 endpoint on 127.0.0.1; None means that of the last start, or a free one at the first. It is an
+            error when it is taken, because signed addresses and proxies name it. All other ports are new at each start.
     """
 
     def __init__(self, directory: Path, access_key: str, secret_key: str, *, port: int | None = None) -> None:
         self.directory = directory.absolute()
         self.log = self.directory / "objectstore.log"
+        self.control = self.directory / "control.json"
         self.access_key = access_key
         self.secret_key = secret_key
-        self._wanted_port = port
+        self._s3_port = port or storeports.remembered(self.directory)
         self._ports: dict[str, int] = {}
+        self._tls: ssl.SSLContext | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
         """`http://127.0.0.1:port`, for path-style requests."""
-        return f"http://127.0.0.1:{self._ports['s3.port']}"
+        return f"http://127.0.0.1:{self._ports[storeports.S3]}"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket of the S3 endpoint, in a folder that other users cannot enter."""
+        return self.directory / storesettings.S3_SOCKET
 
     @property
     def pid(self) -> int | None:
@@ -104,35 +86,38 @@ class ObjectStore:
         return self.wait(seconds=seconds)
 
     def launch(self) -> ObjectStore:
-        """Start the process without waiting, so that other parts can start meanwhile."""
-        data = self.directory / "data"
-        data.mkdir(parents=True, exist_ok=True)
-        self._choose_ports()
+        """Start the process without waiting, so that other parts can start at the same time.
+
+        Raises StartError when the port of the S3 endpoint is taken.
+        """
+        private.make_folder(self.directory)
+        private.make_folder(self.directory / "data")
+        self.control.unlink(missing_ok=True)
+        storesettings.prepare(self.directory)
+        self._tls = certificates.client_context(self.directory)
+        self._ports = storeports.choose(self.directory, self._s3_port)
         identity = {
             "name": "safelight",
             "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
-        config = self.directory / "s3.json"
-        config.touch(0o600)
-        config.write_text(json.dumps({"identities": [identity]}))
-        flags = FLAGS | {"dir": str(data), "s3.config": str(config)}
-        flags |= {name: str(port) for name, port in self._ports.items()}
-        # HOME and the working directory are searched for a security.toml: only ours counts
-        environment = {**os.environ, **ENVIRONMENT, "HOME": str(self.directory)}
+        private.write(self.directory / "s3.json", json.dumps({"identities": [identity]}))
         self._process = launch(
-            [program(), "-logtostderr=true", "server", *(f"-{k}={v}" for k, v in flags.items())],
+            [program(), "-logtostderr=true", "server", *(f"-{k}={v}" for k, v in self._flags().items())],
             log=self.log,
             cwd=self.directory,
-            env=environment,
+            env=self._environment(),
             death_signal=signal.SIGKILL,
         )
         return self
 
     def wait(self, *, seconds: float = 60.0) -> ObjectStore:
-        """Wait until the launched store answers and knows all it has. Raises StartError."""
+        """Wait until the launched store answers, knows all it has and is seen to be sealed.
+
+        Raises StartError, with the store stopped: no answer within `seconds`, or a port that is open.
+        """
         end = time.monotonic() + seconds
-        while not self._is_ready():
+        while not (self._is_ready() and self._is_sealed()):
             ended = self._process is None or self._process.poll() is not None
             if time.monotonic() > end:
                 self.stop()
@@ -141,6 +126,9 @@ class ObjectStore:
                 time.sleep(0.2)
                 self.launch()
             time.sleep(0.03)
+        self._s3_port = self._ports[storeports.S3]
+        addresses = {part: f"https://127.0.0.1:{self._ports[f'{part}.port']}" for part in ("master", "volume")}
+        private.write(self.control, json.dumps({**addresses, "started": secrets.token_hex(16)}))
         return self
 
     def stop(self) -> None:
@@ -152,13 +140,34 @@ class ObjectStore:
         if self._process is not None:
             stop(self._process, signal.SIGTERM, grace=0.3)
             self._process = None
-            self._remove_sockets()
+            storeports.remove_sockets(self._ports)
 
     def kill(self) -> None:
         """End the store as a crash would, for tests of recovery."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def shell(self, script: str, seconds: float = 60.0) -> str:
+        """Output of the commands of `script`, a line each, in `weed shell` with the store's certificates.
+
+        Raises subprocess.TimeoutExpired after `seconds`: the shell waits for a server that refuses it.
+        """
+        arguments = [
+            f"-{part}=127.0.0.1:{self._ports[f'{part}.port']}.{self._ports[f'{part}.port.grpc']}"
+            for part in ("master", "filer")
+        ]
+        done = subprocess.run(
+            [program(), "shell", *arguments],
+            input=script.rstrip("\n") + "\n",
+            capture_output=True,
+            text=True,
+            cwd=self.directory,
+            env=self._environment(),
+            timeout=seconds,
+            check=False,
+        )
+        return done.stdout + done.stderr
 
     def client(self) -> S3Client:
         """A boto3 client of this store."""
@@ -210,24 +219,25 @@ class ObjectStore:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _choose_ports(self) -> None:
-        """The ports of the last run if all are free now, else new ones."""
-        remembered = self.directory / "ports.json"
-        if not self._ports and remembered.exists():
-            self._ports = json.loads(remembered.read_text())
-            self._remove_sockets()
-        usable = set(self._ports) == set(PORTS) and all(map(is_free, self._ports.values()))
-        if not usable:
-            self._ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-        if self._wanted_port:
-            self._ports["s3.port"] = self._wanted_port
-        remembered.write_text(json.dumps(self._ports))
+    def _flags(self) -> dict[str, str]:
+        files = {
+            "s3.localSocket": storesettings.S3_SOCKET,
+            "dir": str(self.directory / "data"),
+            "s3.config": str(self.directory / "s3.json"),
+        }
+        ports = {name: str(port) for name, port in self._ports.items()}
+        return storesettings.FLAGS | files | ports
+
+    def _environment(self) -> dict[str, str]:
+        return storesettings.environment(os.environ, self.directory)
 
     def _is_ready(self) -> bool:
         """S3 answers, and the master has heard of every volume that is on the disk."""
         try:
-            get(self._ports["s3.port"], "/")
-            status, answer = get(self._ports["master.port"], "/dir/status")
+            _get(_UnixConnection(self.socket), "/")
+            port = self._ports["master.port"]
+            master = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=self._tls)
+            status, answer = _get(master, "/dir/status")
         except (OSError, http.client.HTTPException):
             return False
         if status != HTTPStatus.OK:
@@ -242,8 +252,41 @@ class ObjectStore:
         on_disk = len(list((self.directory / "data").glob("*.dat")))
         return bool(nodes) and sum(node.get("Volumes", 0) for node in nodes) >= on_disk
 
-    def _remove_sockets(self) -> None:
-        """The program leaves Unix sockets in /tmp, named by its ports."""
-        for name, port in self._ports.items():
-            kind = name.removesuffix(".grpc").replace(".port", "-grpc" if name.endswith("grpc") else "")
-            Path(f"/tmp/seaweedfs-{kind}-{port}.sock").unlink(missing_ok=True)  # noqa: S108 - its choice
+    def _is_sealed(self) -> bool:
+        """Whether every port but S3's refuses; False while one is away. Raises StartError, with the store stopped."""
+        pid = self.pid
+        if pid is None:
+            return False
+        sealed: list[doors.Door] = [self._ports[name] for name in storeports.SEALED]
+        sealed += storeports.sockets(self._ports).values()
+        try:
+            found = doors.open_doors(pid, self._ports[storeports.S3], sealed)
+        except (OSError, psutil.NoSuchProcess):
+            return False
+        if found:
+            self.stop()
+            raise StartError(
+                f"the object store was stopped: {', '.join(found)} would serve every user of this machine. "
+                f"See {self.log} and {self.directory / 'security.toml'}"
+            )
+        return True
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]:
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()

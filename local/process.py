@@ -50,10 +50,13 @@ def launch(
 ) -> subprocess.Popen[bytes]:
     """Start `command` (absolute path first) in a session of its own, output appended to `log`.
 
-    `descriptors` are open files that it inherits under the same numbers.
+    `descriptors` are open files that it inherits under the same numbers. What it and its log create is closed to other
+    users (umask 077).
 
     Ctrl-C at the terminal therefore reaches the supervisor alone, which stops its children in order.
     """
+    if isinstance(log, Path):
+        log.touch(0o600)
     output = log.open("ab") if isinstance(log, Path) else log
     try:
         return subprocess.Popen(
@@ -65,6 +68,7 @@ def launch(
             env=None if env is None else dict(env),
             start_new_session=True,
             pass_fds=descriptors,
+            umask=0o077,
         )
     finally:
         if isinstance(log, Path):

@@ -21,7 +21,8 @@ from local.connect import connect
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
-from local.process import StartError, get, launch, stop, tail
+from local.process import StartError, free_ports, get, launch, stop, tail
+from local.storeports import remembered
 from local.template import Template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,13 +84,17 @@ class Supervisor:
             self._postgres = Postgres(home.directory / "postgres", home.port("postgres"), password)
         if not self._given.get("S3_ENDPOINT"):
             keys = self._secrets.access_key, self._secrets.secret_key
-            self._store = ObjectStore(home.directory / "objects", *keys)
+            directory = home.directory / "objects"
+            # fixed before the first start, because gateway and worker are told while the store still starts
+            port = wanted_port(self._given, "S3_PORT") or remembered(directory) or free_ports(1)[0]
+            self._store = ObjectStore(directory, *keys, port=port)
         template_arguments = ["--template", str(self._template)]
         descriptor = self._listener.fileno()
         self._gateway = Child("gateway", ["local.gateway", *template_arguments, "--fd", str(descriptor)], (descriptor,))
         self._worker = Child("worker", ["local.worker", *template_arguments])
         self._children = [self._gateway, self._worker]
         self._environment: dict[str, str] = {}
+        self._parts_start_at = 0.0
         self.changed = threading.Event()
 
     @property
@@ -117,8 +122,6 @@ class Supervisor:
             self._store.wait()
             self._store.create_bucket(self._environment["BUCKET"])
             ready("object store ready")
-            if self._environment["S3_ENDPOINT"] != self._store.endpoint:  # a port was snatched away
-                self._move()
         self._wait_for_gateway()
         ready("functions ready")
         self._spawn(self._worker)
@@ -155,6 +158,7 @@ class Supervisor:
             variables = {name: value for name, value in variables.items() if not name.startswith("AWS_")}
             variables |= {
                 "S3_ENDPOINT": self._store.endpoint,
+                "SEAWEEDFS_CONTROL": str(self._store.directory),
                 "AWS_ACCESS_KEY_ID": self._store.access_key,
                 "AWS_SECRET_ACCESS_KEY": self._store.secret_key,
                 "AWS_REGION": REGION,
@@ -240,19 +244,29 @@ class Supervisor:
             self._spawn(child)
 
     def _revive_parts(self) -> None:
-        if self._postgres is not None and self._postgres.pid is None:
-            self._say("the database ended, starting it again")
-            self._postgres.start()
-        if self._store is not None and self._store.pid is None:
-            self._say("the object store ended, starting it again")
-            self._store.start()
-            if self._environment["S3_ENDPOINT"] != self._store.endpoint:
-                self._move()
+        """Start database and store again. What keeps one away (a taken port) is said, and it is tried again later."""
+        if time.monotonic() < self._parts_start_at:
+            return
+        try:
+            if self._postgres is not None and self._postgres.pid is None:
+                self._say("the database ended, starting it again")
+                self._postgres.start()
+            if self._store is not None and self._store.pid is None:
+                self._say("the object store ended, starting it again")
+                self._store.start()
+        except StartError as error:
+            self._say(f"{error}\nTrying again in {STEADY_SECONDS:.0f} s")
+            self._parts_start_at = time.monotonic() + STEADY_SECONDS
 
-    def _move(self) -> None:
-        """Tell gateway and worker of the store's new address."""
-        self._environment = self._variables()
-        self._restart_children()
+
+def wanted_port(environment: Mapping[str, str], name: str) -> int | None:
+    """The port that a variable names; None when it is not set. Raises StartError."""
+    text = environment.get(name, "")
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise StartError(f"{name} is {text!r} and no port. Set a number from 1 to 65535.")
+    return int(text)
 
 
 def at_head(database_url: str) -> bool:

@@ -1,0 +1,90 @@
+"""Ask the ports of a running program whether they turn away a client that has no certificate."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+type Door = int | Path
+"""A TCP port of 127.0.0.1, or a Unix socket."""
+
+_SECONDS = 3.0
+_CERTIFICATE_DEMANDED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE")
+# The client's preface and an empty SETTINGS frame (RFC 9113, 3.4): an open gRPC server answers with SETTINGS.
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+
+
+def open_doors(pid: int, public: int, sealed: Iterable[Door]) -> list[str]:
+    """Every way into the process that is not closed: doors of `sealed` that answer, and sockets that nobody named.
+
+    `public` is the port that checks its clients by itself, and may answer. Raises OSError when a door is away.
+    """
+    doors = list(sealed)
+    known = {("127.0.0.1", port) for port in (public, *doors)}
+    found = listening(pid)
+    if ("127.0.0.1", public) not in found:
+        raise ConnectionRefusedError(f"port {public} is not served by process {pid}")
+    return sorted(
+        [f"{address}:{port}" for address, port in found - known] + [str(door) for door in doors if not is_sealed(door)]
+    )
+
+
+def is_sealed(door: Door) -> bool:
+    """Whether clear text gets no answer and TLS without a certificate an alert. Raises OSError when it is away."""
+    return not _answers_clear_text(door) and _refuses_handshake(door)
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Address and port of every TCP and UDP socket on which the process can be reached."""
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for connection in psutil.Process(pid).net_connections(kind="inet")
+        if connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    }
+
+
+def _connect(door: Door) -> socket.socket:
+    if isinstance(door, int):
+        return socket.create_connection(("127.0.0.1", door), _SECONDS)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(_SECONDS)
+    try:
+        sock.connect(str(door))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _answers_clear_text(door: Door) -> bool:
+    for request in (_PREFACE, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+        with _connect(door) as sock:
+            sock.sendall(request)
+            try:
+                answer = sock.recv(64)
+            except ConnectionError:
+                continue
+        # Go's HTTPS server says 400 to clear-text HTTP/1 before it closes; nothing was read or done.
+        if answer and not answer.startswith(b"HTTP/1.0 400 "):
+            return True
+    return False
+
+
+def _refuses_handshake(door: Door) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])  # a gRPC server refuses a client without h2, certificate or not
+    with _connect(door) as plain:
+        try:
+            with context.wrap_socket(plain) as sock:
+                # In TLS 1.3 the refusal follows the handshake. An open server sends SETTINGS, or waits for a request.
+                sock.recv(64)
+        except ssl.SSLError as error:
+            return error.reason in _CERTIFICATE_DEMANDED
+        except TimeoutError:
+            return False
+    return False

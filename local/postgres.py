@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local import private
+from local.connect import REQUIRE_SCRAM, connect
 from local.process import Identity, StartError, command_line, free_ports, launch, stop, tail
 
 USER = "safelight"
@@ -35,6 +37,10 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+
+DATA = "data"
+WORKING_DIRECTORY = Path("/proc/self/cwd")
+"""Linux's name of it, which works although its parents cannot be entered."""
 
 QUICK = {"fsync": "off", "full_page_writes": "off"}
 """For tests: survives a killed process (the kernel keeps the pages), not a power cut."""
@@ -89,7 +95,7 @@ class Postgres:
 
     def __init__(self, directory: Path, port: int | None, password: str, *, durable: bool = True) -> None:
         self.directory = directory.absolute()
-        self.data = self.directory / "data"
+        self.data = self.directory / DATA
         self.log = self.directory / "postgres.log"
         self.password = password
         self.durable = durable
@@ -117,7 +123,7 @@ class Postgres:
 
     def url_of(self, database: str) -> str:
         """URL of any database of this server."""
-        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self._port}/{database}"
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self._port}/{database}?{REQUIRE_SCRAM}"
 
     def start(self, *, seconds: float = 60.0) -> Postgres:
         """Make the data directory if there is none, start the server and wait for it.
@@ -125,7 +131,7 @@ class Postgres:
         Raises:
             StartError: It did not come up within `seconds`; the text ends with its log.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        private.make_folder(self.directory)
         self._identity = identity_for(self._bin / "postgres")
         self._initialise()
         self._end_orphan()
@@ -179,9 +185,7 @@ class Postgres:
     @contextlib.contextmanager
     def connection(self, database: str = DATABASE) -> Iterator[Any]:
         """A pg8000.native connection in autocommit mode (the driver ships no types)."""
-        from pg8000.native import Connection
-
-        connection = Connection(USER, host="127.0.0.1", port=self._port, database=database, password=self.password)
+        connection = connect(self.url_of(database))
         try:
             yield connection
         finally:
@@ -202,14 +206,15 @@ class Postgres:
         try:
             secret.touch(0o600)
             secret.write_text(self.password + "\n")
-            fresh = work / "data"
+            fresh = work / DATA
             fresh.mkdir(0o700)
             if self._identity == "nobody":
                 for path in (work, secret, fresh):
                     shutil.chown(path, 65534, 65534)
             arguments: list[str | Path] = [
-                *(self._bin / "initdb", "-D", fresh, "-U", USER, "--no-instructions"),
-                *("--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"),
+                *(self._bin / "initdb", "-D", self._seen(fresh), "-U", USER, "--no-instructions"),
+                *("--auth=scram-sha-256", f"--pwfile={self._seen(fresh) / os.pardir / secret.name}"),
+                *("--encoding=UTF8", "--locale=C"),
                 # the same order of text on every system, whatever its libc
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *(() if self.durable else ("--no-sync",)),
@@ -219,7 +224,7 @@ class Postgres:
                 capture_output=True,
                 text=True,
                 check=False,
-                cwd=work,
+                cwd=fresh,
             )
             if done.returncode != 0:
                 raise StartError(f"initdb failed:\n{done.stdout[-500:]}{done.stderr[-1000:]}")
@@ -227,15 +232,22 @@ class Postgres:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
+    def _seen(self, directory: Path) -> Path:
+        """How the program names the directory in which it is started.
+
+        The account nobody cannot enter the home above it, which is closed to others, but keeps what it was started in.
+        """
+        return WORKING_DIRECTORY if self._identity == "nobody" else directory
+
     def _spawn(self) -> None:
         if self._wanted_port is None:
             (self._port,) = free_ports(1)
         settings = SETTINGS if self.durable else SETTINGS | QUICK
         options = [part for item in settings.items() for part in ("-c", "=".join(item))]
         self._process = launch(
-            [self._bin / "postgres", "-D", self.data, "-p", str(self._port), *options],
+            [self._bin / "postgres", "-D", self._seen(self.data), "-p", str(self._port), *options],
             log=self.log,
-            cwd=self.directory if self._identity != "nobody" else Path("/"),
+            cwd=self.data,
             death_signal=signal.SIGINT,
             identity=self._identity,
         )
@@ -263,10 +275,10 @@ class Postgres:
         lines = self._pidfile()
         if not lines or not lines[0].isdigit():
             return
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             orphan = psutil.Process(int(lines[0]))
             zombie = orphan.status() == psutil.STATUS_ZOMBIE
-            if not zombie and str(self.data) in orphan.cmdline():
+            if not zombie and Path(orphan.cwd()) == self.data.resolve():
                 orphan.send_signal(signal.SIGINT)
                 try:
                     orphan.wait(15)

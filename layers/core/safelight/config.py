@@ -18,6 +18,7 @@ class Settings(BaseModel):
 
     Sizes are bytes. `s3_endpoint` None means AWS (virtual-hosted addressing); with an endpoint, addressing is by path.
     `s3_public_endpoint` is the host that browsers are sent to, when it differs from the one the server uses.
+    `s3_socket` is the path of a Unix socket by which the server itself reaches an http:// `s3_endpoint`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     aws_region: str = "us-east-1"
     s3_endpoint: str | None = None
     s3_public_endpoint: str | None = None
+    s3_socket: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
@@ -50,6 +52,12 @@ class Settings(BaseModel):
         secret = self.jwt_secret.get_secret_value()
         if self.stage != "local" and (secret.lower() in PLACEHOLDER_SECRETS or len(secret) < 32):
             raise ValueError("JWT_SECRET must be a random value of 32 characters or more outside local mode")
+        return self
+
+    @model_validator(mode="after")
+    def _check_socket(self) -> Self:
+        if self.s3_socket is not None and not (self.s3_endpoint or "").startswith("http://"):
+            raise ValueError("S3_SOCKET needs an S3_ENDPOINT that starts with http://")
         return self
 
     @property

@@ -32,6 +32,7 @@ class Fetcher:
     `sign` turns a key into a presigned GET URL and is asked for every request, so that its answers can be young.
     `connections` is the most that are open; a store that answers fast is kept on `few`, because more of them only
     cost. `patience`: seconds that the store may be silent. `attempts`: requests per block, the first included.
+    `socket`: path of a Unix socket that leads to the store.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Fetcher:
         attempts: int = 5,
         pause: float = 0.05,
         tls: ssl.SSLContext | None = None,
+        socket: str | None = None,
     ) -> None:
         self._sign = sign
         self._most = connections
@@ -54,6 +56,7 @@ class Fetcher:
         self._attempts = attempts
         self._pause = pause
         self._tls = tls
+        self._socket = socket
         self._loop: asyncio.AbstractEventLoop | None = None
         self._busy = 0
         self._queue: deque[asyncio.Future[None]] = deque()
@@ -157,7 +160,10 @@ class Fetcher:
         try:
             async with asyncio.timeout(self._patience):
                 loop = asyncio.get_running_loop()
-                _, connection = await loop.create_connection(Connection, host.strip("[]"), port, ssl=tls)
+                if self._socket is not None:
+                    _, connection = await loop.create_unix_connection(Connection, self._socket)
+                else:
+                    _, connection = await loop.create_connection(Connection, host.strip("[]"), port, ssl=tls)
         except OSError as error:  # TimeoutError and ssl.SSLError among them
             raise Interrupted(f"no connection: {type(error).__name__}") from error
         return connection

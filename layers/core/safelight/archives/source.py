@@ -2,6 +2,7 @@
 
 from safelight import storage
 from safelight.archives.fetch import Fetcher, renewing
+from safelight.config import settings
 
 SOURCE_SECONDS = 3600
 """How long an address is good: longer than any one answer may take. Made anew every minute."""
@@ -9,4 +10,4 @@ SOURCE_SECONDS = 3600
 
 def own_fetcher() -> Fetcher:
     """A fetcher of the product's objects."""
-    return Fetcher(renewing(lambda: storage.internal_signer().get_urls(SOURCE_SECONDS)))
+    return Fetcher(renewing(lambda: storage.internal_signer().get_urls(SOURCE_SECONDS)), socket=settings().s3_socket)

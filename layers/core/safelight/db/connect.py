@@ -10,17 +10,23 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pg8000.exceptions import Error
+from scramp import ScramException
 
 from safelight.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
+SCRAM = "scram-sha-256"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a database is and who asks. `sslmode` follows libpq: `disable`, `require` or `verify-full`."""
+    """Where a database is and who asks.
+
+    As in libpq, `sslmode` is `disable`, `require` or `verify-full`, and `require_auth` is `scram-sha-256` or None: the
+    server must authenticate itself.
+    """
 
     host: str
     port: int
@@ -29,6 +35,7 @@ class Target:
     password: str
     sslmode: str
     sslrootcert: str | None
+    require_auth: str | None
 
     @classmethod
     def parse(cls, url: str) -> "Target":
@@ -37,6 +44,9 @@ class Target:
         if parts.scheme.partition("+")[0] not in ("postgresql", "postgres") or not parts.hostname:
             raise ValueError("DATABASE_URL must look like postgresql://user:password@host:5432/database")
         query = parse_qs(parts.query)
+        require_auth = query.get("require_auth", [None])[0]
+        if require_auth not in (None, SCRAM):
+            raise ValueError(f"DATABASE_URL: require_auth can only be {SCRAM}")
         return cls(
             host=parts.hostname,
             port=parts.port or 5432,
@@ -45,6 +55,7 @@ class Target:
             password=unquote(parts.password or ""),
             sslmode=query.get("sslmode", ["disable"])[0],
             sslrootcert=query.get("sslrootcert", [None])[0],
+            require_auth=require_auth,
         )
 
 
@@ -63,7 +74,7 @@ def _tls(sslmode: str, sslrootcert: str | None) -> ssl.SSLContext:
 
 
 def arguments(target: Target) -> dict[str, Any]:
-    """Keyword arguments for pg8000's `Connection`, with a fresh socket of ours in them.
+    """Keyword arguments for a pg8000 `Connection` with `Mutual` mixed in, with a fresh socket of ours in them.
 
     TCP_NODELAY because the handshake otherwise waits 40 ms for a delayed ACK; an explicit `False` for TLS because
     pg8000 takes None to mean "try, with the system's certificates".
@@ -81,6 +92,7 @@ def arguments(target: Target) -> dict[str, Any]:
         "sock": sock,
         "ssl_context": False if target.sslmode == "disable" else _tls(target.sslmode, target.sslrootcert),
         "application_name": "safelight",
+        "require_scram": target.require_auth == SCRAM,
     }
 
 
@@ -89,6 +101,7 @@ def connect[Connection](kind: Callable[..., Connection], url: str) -> Connection
     target = Target.parse(url)
     try:
         return kind(**arguments(target))
-    except (Error, OSError) as error:
+    except (Error, OSError, ScramException, LookupError, ValueError) as error:
+        # the last three are what a server that is not ours provokes in the driver
         log.warning("database not reachable", extra={"reason": str(error)})
         raise Unavailable(retry_after=2) from error

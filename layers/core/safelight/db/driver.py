@@ -10,10 +10,11 @@ from pg8000.native import Connection
 from safelight.config import settings
 from safelight.db.connect import connect
 from safelight.db.failures import Careful, is_lost
+from safelight.db.scram import Mutual
 from safelight.errors import Unavailable
 
 
-class _Connection(Careful, Connection):  # type: ignore[misc]  # pg8000 ships no annotations
+class _Connection(Mutual, Careful, Connection):  # type: ignore[misc]  # pg8000 ships no annotations
     """A careful native connection, which ends rather than going on out of step."""
 
     def run(self, *args: Any, **values: Any) -> Any:

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from safelight.config import settings
 from safelight.db.connect import connect
 from safelight.db.failures import Careful, is_lost
+from safelight.db.scram import Mutual
 from safelight.errors import Unavailable
 
 
-class _Connection(Careful, pg8000.dbapi.Connection):  # type: ignore[misc]  # pg8000 ships no annotations
+class _Connection(Mutual, Careful, pg8000.dbapi.Connection):  # type: ignore[misc]  # pg8000 ships no annotations
     """A careful DB-API connection."""
 
 

@@ -53,7 +53,7 @@ def sender() -> "Sender":
     """Sends the parts of such uploads, without botocore."""
     from safelight.storage.sending import Sender
 
-    return Sender(internal_signer())
+    return Sender(internal_signer(), socket=settings().s3_socket)
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +61,7 @@ def light_store() -> "LightStore":
     """HEAD and PUT on the same bucket, without botocore."""
     from safelight.storage.light import LightStore
 
-    return LightStore(internal_signer())
+    return LightStore(internal_signer(), socket=settings().s3_socket)
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +85,7 @@ def _client() -> "S3Client":
     from safelight.storage.client import make_client
 
     configured = settings()
-    return make_client(configured.aws_region, configured.s3_endpoint, _credentials())
+    return make_client(configured.aws_region, configured.s3_endpoint, _credentials(), socket=configured.s3_socket)
 
 
 def _credentials() -> Credentials:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from safelight.errors import StorageUnavailable
 from safelight.storage.objects import DEFAULT_TYPE, ObjectInfo
 from safelight.storage.signer import UNSIGNED_PAYLOAD, Signer, crc32_field
+from safelight.storage.unix import UnixConnection
 
 _TIMEOUT = 5.0  # seconds, for connecting and for each read: an API call has little time
 _PAUSES = (0.05, 0.2)  # seconds before the second and the third attempt
@@ -39,11 +40,13 @@ class LightStore:
     """The two calls of `Storage` that the hot paths need, with the same meaning and errors.
 
     Safe to share between threads; keeps idle connections. Raises StorageUnavailable after three attempts (both calls
-    are idempotent), Refused for what boto3 would raise as a ClientError.
+    are idempotent), Refused for what boto3 would raise as a ClientError. `socket` is the path of a Unix socket
+    that leads to the signer's endpoint.
     """
 
-    def __init__(self, signer: Signer, *, timeout: float = _TIMEOUT) -> None:
+    def __init__(self, signer: Signer, *, socket: str | None = None, timeout: float = _TIMEOUT) -> None:
         self._signer = signer
+        self._socket = socket
         self._timeout = timeout
         self._target = urlsplit(signer.address.origin)
         self._idle: deque[http.client.HTTPConnection] = deque()
@@ -109,6 +112,8 @@ class LightStore:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._target.hostname or "", self._target.port
+        if self._socket is not None:
+            return UnixConnection(self._socket, host, port, timeout=self._timeout)
         if self._target.scheme == "https":
             return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=_tls())
         return http.client.HTTPConnection(host, port, timeout=self._timeout)

@@ -33,11 +33,13 @@ class _Answer(NamedTuple):
 class Sender:
     """Sends parts to one bucket; one connection each.
 
-    `patience` (seconds): how long the store may take no byte of a part, and how long it may think about a whole one.
+    `socket` is the path of a Unix socket that leads to the signer's endpoint. `patience` (seconds): how long
+    the store may take no byte of a part, and how long it may think about a whole one.
     """
 
-    def __init__(self, signer: Signer, *, patience: float = 45) -> None:
+    def __init__(self, signer: Signer, *, socket: str | None = None, patience: float = 45) -> None:
         self._signer = signer
+        self._socket = socket
         self._patience = patience
 
     async def put(
@@ -77,9 +79,12 @@ class Sender:
         target = urlsplit(self._signer.address.origin)
         secure = target.scheme == "https"
         async with asyncio.timeout(self._patience):
-            reader, writer = await asyncio.open_connection(
-                target.hostname, target.port or (443 if secure else 80), ssl=_tls() if secure else None
-            )
+            if self._socket is not None:
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+            else:
+                reader, writer = await asyncio.open_connection(
+                    target.hostname, target.port or (443 if secure else 80), ssl=_tls() if secure else None
+                )
         writer.transport.set_write_buffer_limits(high=_WAITING)
         return reader, writer
 

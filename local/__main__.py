@@ -12,7 +12,7 @@ from pathlib import Path
 
 from local.home import Home
 from local.process import StartError
-from local.supervisor import ROOT, Supervisor
+from local.supervisor import ROOT, Supervisor, wanted_port
 
 
 def say(line: str) -> None:
@@ -31,11 +31,12 @@ def main() -> int:
 
     began = time.monotonic()
     directory = Path(os.environ.get("SAFELIGHT_HOME") or ".safelight")
+    os.umask(0o077)  # of everything that is created from here on
     supervisor: Supervisor | None = None
     try:
         home = Home(directory)
         home.lock()
-        port = int(os.environ.get("PORT") or 8000)
+        port = wanted_port(os.environ, "PORT") or 8000
         say(f"Safelight is starting, data in {directory}")
         supervisor = Supervisor(home, os.environ, port, template=arguments.template, say=say)
         supervisor.start()

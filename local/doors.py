@@ -18,15 +18,16 @@ _CERTIFICATE_DEMANDED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_C
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-def open_doors(pid: int, public: int, sealed: Iterable[Door]) -> list[str]:
+def open_doors(pid: int, public: int | None, sealed: Iterable[Door]) -> list[str]:
     """Every way into the process that is not closed: doors of `sealed` that answer, and sockets that nobody named.
 
-    `public` is the port that checks its clients by itself, and may answer. Raises OSError when a door is away.
+    `public` is the port, if there is one, that checks its clients by itself and may answer. Raises OSError when a door
+    is away.
     """
     doors = list(sealed)
     known = {("127.0.0.1", port) for port in (public, *doors)}
     found = listening(pid)
-    if ("127.0.0.1", public) not in found:
+    if public is not None and ("127.0.0.1", public) not in found:
         raise ConnectionRefusedError(f"port {public} is not served by process {pid}")
     return sorted(
         [f"{address}:{port}" for address, port in found - known] + [str(door) for door in doors if not is_sealed(door)]

@@ -1,4 +1,4 @@
-"""The directory that holds everything a local stack knows: data, logs, secrets, ports."""
+"""The directory that holds everything a local stack knows: data, logs, secrets, ports. Other users cannot enter it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import fcntl
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+import stat
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from local import private
 from local.process import StartError, free_ports, is_free
 
 LOG_BYTES = 10 * 1024 * 1024
-"""A log larger than this at the start makes room for a new one; one older is kept."""
+"""A log that grows larger makes room for a new one; one older is kept."""
+
+_CONTENTS = ("objects", "postgres", "logs", "secrets.json", "lock", "postgres.port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class Home:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
-        self.logs = self.directory / "logs"
-        self.logs.mkdir(parents=True, exist_ok=True)
+        self._refuse_foreign()
+        self.logs = private.make_folder(private.make_folder(self.directory) / "logs")
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
@@ -69,13 +73,15 @@ class Home:
         if path.exists():
             return Secrets(**json.loads(path.read_text()))
         made = Secrets.generate()
-        # written whole, then named: a kill between leaves no half of a file
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        draft.touch(0o600)
-        draft.write_text(json.dumps(asdict(made)))
-        draft.rename(path)
+        private.write(path, json.dumps(asdict(made)))
         return made
+
+    def renew_store_keys(self) -> Secrets:
+        """The home's secrets with a new key pair of the object store; signed addresses of the old one end."""
+        made = Secrets.generate()
+        renewed = replace(self.secrets(), access_key=made.access_key, secret_key=made.secret_key)
+        private.write(self.directory / "secrets.json", json.dumps(asdict(renewed)))
+        return renewed
 
     def port(self, name: str) -> int:
         """The port that `name` had the last time if it is free, else another that is."""
@@ -83,7 +89,7 @@ class Home:
         if known is not None and is_free(known):
             return known
         (port,) = free_ports(1)
-        (self.directory / f"{name}.port").write_text(str(port))
+        private.write(self.directory / f"{name}.port", str(port))
         return port
 
     def known_port(self, name: str) -> int | None:
@@ -93,7 +99,29 @@ class Home:
 
     def log(self, name: str) -> Path:
         """Where a part's output goes."""
-        path = self.logs / f"{name}.log"
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.rename(path.with_suffix(".log.1"))
-        return path
+        return self.logs / f"{name}.log"
+
+    def limit_logs(self) -> None:
+        """Begin logs anew that have grown too large, while programs write to them; each one before is kept.
+
+        They write at the file's end, wherever that is (O_APPEND). What they write during the copy is lost.
+        """
+        for path in self.directory.glob("*/*.log"):
+            if path.stat().st_size > LOG_BYTES:
+                private.write(path.with_suffix(".log.1"), path.read_bytes())
+                os.truncate(path, 0)
+
+    def close(self) -> None:
+        """Take from other users what an earlier version, or a part of the stack, left readable."""
+        private.close(*(self.directory / name for name in _CONTENTS))
+
+    def _refuse_foreign(self) -> None:
+        """Raise StartError for a directory that others use as well: closing it would lock them out."""
+        if not self.directory.is_dir() or (self.directory / "secrets.json").exists():
+            return
+        mode = self.directory.stat().st_mode
+        if mode & stat.S_ISVTX or (mode & private.OTHERS and any(self.directory.iterdir())):
+            raise StartError(
+                f"{self.directory} holds other files, and Safelight closes its directory to other users. "
+                "Choose a new or an empty one with SAFELIGHT_HOME."
+            )

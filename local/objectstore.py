@@ -8,23 +8,21 @@ filer and S3 gateway, all on 127.0.0.1. S3 asks for signatures, every other port
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import secrets
+import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sysconfig
 import time
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from local import certificates, doors, private, storeports, storesettings
+from local import certificates, doors, private, readiness, storeports, storesettings
 from local.process import StartError, launch, stop, tail
 
 if TYPE_CHECKING:
@@ -51,16 +49,29 @@ class ObjectStore:
         secret_key: Its secret.
         port: Of the S3 endpoint on 127.0.0.1; None means that of the last start, or a free one at the first. It is an
             error when it is taken, because signed addresses and proxies name it. All other ports are new at each start.
+        origin: Of the only pages whose scripts may read S3's answers, `scheme://host:port`.
     """
 
-    def __init__(self, directory: Path, access_key: str, secret_key: str, *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        access_key: str,
+        secret_key: str,
+        *,
+        port: int | None = None,
+        origin: str = "http://127.0.0.1:8000",
+    ) -> None:
         self.directory = directory.absolute()
+        self.data = self.directory / "data"
         self.log = self.directory / "objectstore.log"
         self.control = self.directory / "control.json"
         self.access_key = access_key
         self.secret_key = secret_key
+        self.origin = origin
+        self._serves = True
         self._s3_port = port or storeports.remembered(self.directory)
         self._ports: dict[str, int] = {}
+        self._socket = Path()
         self._tls: ssl.SSLContext | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,8 +82,8 @@ class ObjectStore:
 
     @property
     def socket(self) -> Path:
-        """The Unix socket of the S3 endpoint, in a folder that other users cannot enter."""
-        return self.directory / storesettings.S3_SOCKET
+        """The Unix socket of the S3 endpoint, in a folder that other users cannot enter. Known once it was launched."""
+        return self._socket
 
     @property
     def pid(self) -> int | None:
@@ -80,20 +91,27 @@ class ObjectStore:
         process = self._process
         return process.pid if process and process.poll() is None else None
 
-    def start(self, *, seconds: float = 60.0) -> ObjectStore:
-        """Start the store and wait until it answers. Raises StartError after `seconds`."""
-        self.launch()
+    def start(self, *, seconds: float = 60.0, s3: bool = True) -> ObjectStore:
+        """Start the store and wait until it answers. Raises StartError after `seconds`.
+
+        Without `s3` it serves no client, only `shell`: for repairs.
+        """
+        self.launch(s3=s3)
         return self.wait(seconds=seconds)
 
-    def launch(self) -> ObjectStore:
+    def launch(self, *, s3: bool = True) -> ObjectStore:
         """Start the process without waiting, so that other parts can start at the same time.
 
         Raises StartError when the port of the S3 endpoint is taken.
         """
+        self._serves = s3
         private.make_folder(self.directory)
-        private.make_folder(self.directory / "data")
+        private.make_folder(self.data)
         self.control.unlink(missing_ok=True)
+        for folder in self.data.glob("m[0-9]*"):  # what a master noted on the port of an earlier start
+            shutil.rmtree(folder)
         storesettings.prepare(self.directory)
+        self._socket = storeports.s3_socket(self.directory)
         self._tls = certificates.client_context(self.directory)
         self._ports = storeports.choose(self.directory, self._s3_port)
         identity = {
@@ -124,9 +142,11 @@ class ObjectStore:
                 raise StartError(f"the object store gave no answer, see {self.log}:\n{tail(self.log)}")
             if ended:  # a port was taken between the choice and the start
                 time.sleep(0.2)
-                self.launch()
+                self.launch(s3=self._serves)
             time.sleep(0.03)
         self._s3_port = self._ports[storeports.S3]
+        if not self._serves:
+            return self
         addresses = {part: f"https://127.0.0.1:{self._ports[f'{part}.port']}" for part in ("master", "volume")}
         private.write(self.control, json.dumps({**addresses, "started": secrets.token_hex(16)}))
         return self
@@ -184,7 +204,7 @@ class ObjectStore:
         )
 
     def create_bucket(self, name: str) -> str:
-        """Make the bucket, with the CORS rules a browser's upload needs. An existing one is fine."""
+        """Make the bucket, with the CORS rules that an upload from the origin needs. An existing one is fine."""
         client = self.client()
         with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
             client.create_bucket(Bucket=name)
@@ -194,7 +214,7 @@ class ObjectStore:
                 "CORSRules": [
                     {
                         "AllowedMethods": ["GET", "HEAD", "POST"],
-                        "AllowedOrigins": ["*"],
+                        "AllowedOrigins": [self.origin],
                         "AllowedHeaders": ["*"],
                         "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
                         "MaxAgeSeconds": 3000,
@@ -220,47 +240,36 @@ class ObjectStore:
         self.stop()
 
     def _flags(self) -> dict[str, str]:
-        files = {
-            "s3.localSocket": storesettings.S3_SOCKET,
-            "dir": str(self.directory / "data"),
+        own = {
+            "dir": str(self.data),
+            "s3": str(self._serves).lower(),
             "s3.config": str(self.directory / "s3.json"),
+            # a relative path where it can be: it has 107 bytes at most
+            "s3.localSocket": self.socket.name if self.socket.parent == self.directory else str(self.socket),
+            "s3.allowedOrigins": self.origin,
         }
         ports = {name: str(port) for name, port in self._ports.items()}
-        return storesettings.FLAGS | files | ports
+        return storesettings.FLAGS | own | ports
 
     def _environment(self) -> dict[str, str]:
         return storesettings.environment(os.environ, self.directory)
 
     def _is_ready(self) -> bool:
         """S3 answers, and the master has heard of every volume that is on the disk."""
-        try:
-            _get(_UnixConnection(self.socket), "/")
-            port = self._ports["master.port"]
-            master = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=self._tls)
-            status, answer = _get(master, "/dir/status")
-        except (OSError, http.client.HTTPException):
-            return False
-        if status != HTTPStatus.OK:
-            return False
-        topology = json.loads(answer)["Topology"]
-        nodes = [
-            node
-            for centre in topology.get("DataCenters") or []
-            for rack in centre.get("Racks") or []
-            for node in rack.get("DataNodes") or []
-        ]
-        on_disk = len(list((self.directory / "data").glob("*.dat")))
-        return bool(nodes) and sum(node.get("Volumes", 0) for node in nodes) >= on_disk
+        assert self._tls is not None
+        on_disk = len(list(self.data.glob("*.dat")))
+        return (not self._serves or readiness.answers(self.socket)) and readiness.knows_volumes(
+            self._ports["master.port"], self._tls, on_disk
+        )
 
     def _is_sealed(self) -> bool:
         """Whether every port but S3's refuses; False while one is away. Raises StartError, with the store stopped."""
         pid = self.pid
         if pid is None:
             return False
-        sealed: list[doors.Door] = [self._ports[name] for name in storeports.SEALED]
-        sealed += storeports.sockets(self._ports).values()
+        sealed = storeports.sealed(self._ports, s3=self._serves)
         try:
-            found = doors.open_doors(pid, self._ports[storeports.S3], sealed)
+            found = doors.open_doors(pid, self._ports[storeports.S3] if self._serves else None, sealed)
         except (OSError, psutil.NoSuchProcess):
             return False
         if found:
@@ -270,23 +279,3 @@ class ObjectStore:
                 f"See {self.log} and {self.directory / 'security.toml'}"
             )
         return True
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]:
-    with contextlib.closing(connection):
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()

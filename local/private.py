@@ -18,6 +18,26 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def is_own_folder(path: Path) -> bool:
+    """Whether this is a folder of ours, no link, that other users cannot enter."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & OTHERS
+
+
+def close(*tops: Path) -> None:
+    """Take the permissions of group and others from everything at and below `tops`; a link below is left as it is."""
+    for top in tops:
+        if not top.exists():
+            continue
+        _close(top)
+        for folder, folders, files in os.walk(top):
+            for name in (*folders, *files):
+                _close(Path(folder, name), follow_symlinks=False)
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a file of mode 0600 that is never visible in part: a kill leaves the old content or the new one."""
     draft = path.with_name(path.name + ".new")
@@ -26,3 +46,9 @@ def write(path: Path, content: str | bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
     draft.rename(path)
+
+
+def _close(path: Path, *, follow_symlinks: bool = True) -> None:
+    mode = path.stat(follow_symlinks=follow_symlinks).st_mode
+    if mode & OTHERS and not stat.S_ISLNK(mode):
+        path.chmod(stat.S_IMODE(mode) & ~OTHERS)

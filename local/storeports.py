@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from local import private
+from local.doors import Door
 from local.process import StartError, free_ports, is_free
 
 S3 = "s3.port"
@@ -17,6 +20,9 @@ SEALED = (
 """The ports that demand a certificate, named as the program's flags."""
 
 _ATTEMPTS = 20
+_S3_SOCKET = "s3.sock"
+_LONGEST_PATH = 100
+"""Of a Unix socket, in bytes: Linux takes 107 and macOS 103 (sys/un.h)."""
 
 
 def remembered(folder: Path) -> int | None:
@@ -41,6 +47,28 @@ def choose(folder: Path, s3: int | None) -> dict[str, int]:
             private.write(folder / "ports.json", json.dumps(ports))
             return ports
     raise StartError("The sockets that the object store needs in /tmp exist already and belong to another user")
+
+
+def sealed(ports: Mapping[str, int], *, s3: bool) -> list[Door]:
+    """Every port and gRPC socket that must demand a certificate; those of S3 only where it runs."""
+    names = [name for name in SEALED if s3 or not name.startswith("s3.")]
+    grpc = sockets({name: ports[name] for name in names})
+    return [*(ports[name] for name in names), *grpc.values()]
+
+
+def s3_socket(folder: Path) -> Path:
+    """Where S3 listens besides its port: in the store's folder, or in a private one of /tmp where that is too long.
+
+    The link `sockets` leads to the latter, so that it is used again.
+    """
+    path = folder / _S3_SOCKET
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        return path
+    link = folder / "sockets"
+    if not (link.is_symlink() and private.is_own_folder(link.readlink())):
+        link.unlink(missing_ok=True)
+        link.symlink_to(tempfile.mkdtemp(prefix="safelight-"))
+    return link.readlink() / _S3_SOCKET
 
 
 def sockets(ports: Mapping[str, int]) -> dict[str, Path]:

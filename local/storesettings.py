@@ -13,8 +13,6 @@ from pathlib import Path
 
 from local import certificates, private
 
-S3_SOCKET = "s3.sock"
-
 FLAGS = {
     "ip": "127.0.0.1",
     "ip.bind": "127.0.0.1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,10 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pg8000.exceptions import DatabaseError
-
-from local.connect import connect
+from local import closing, tables
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
@@ -28,6 +26,8 @@ from local.template import Template
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "safelight"
 LOOK_SECONDS = 0.2
+LOG_SECONDS = 5.0
+"""Between looks at the size of the logs."""
 STEADY_SECONDS = 5.0
 """A part that ran this long and ended is started again at once; one that ended sooner has to wait."""
 POOL = "16"
@@ -87,7 +87,7 @@ class Supervisor:
             directory = home.directory / "objects"
             # fixed before the first start, because gateway and worker are told while the store still starts
             port = wanted_port(self._given, "S3_PORT") or remembered(directory) or free_ports(1)[0]
-            self._store = ObjectStore(directory, *keys, port=port)
+            self._store = ObjectStore(directory, *keys, port=port, origin=origin_of(self.url))
         template_arguments = ["--template", str(self._template)]
         descriptor = self._listener.fileno()
         self._gateway = Child("gateway", ["local.gateway", *template_arguments, "--fd", str(descriptor)], (descriptor,))
@@ -109,18 +109,26 @@ class Supervisor:
         def ready(part: str) -> None:
             self._say(f"  {part} after {time.monotonic() - began:.1f} s")
 
+        self.home.close()
         if self._store is not None:
-            self._store.launch()  # it needs three seconds to find itself alone; the others start meanwhile
+            left_open = closing.is_needed(self.home)
+            if left_open:
+                self._say("  closing the object store, which an earlier version left open, with new keys")
+                closing.remove_identities(self.home, self._store)
+            self._store.launch()  # it needs two seconds; the others start at the same time
         if self._postgres is not None:
             self._postgres.start()
             ready("database ready")
         self._environment = self._variables()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
-        self._migrate()
+        tables.migrate(self._environment, ROOT, self.home.log("migrate"))
         ready("tables up to date")
         if self._store is not None:
             self._store.wait()
             self._store.create_bucket(self._environment["BUCKET"])
+            if left_open:
+                closing.reset_bucket(self._store, self._environment["BUCKET"])
+                closing.finish(self.home)
             ready("object store ready")
         self._wait_for_gateway()
         ready("functions ready")
@@ -129,6 +137,7 @@ class Supervisor:
     def watch(self) -> None:
         """Keep everything running until interrupted; `changed` set means that the code has changed."""
         parent, bound = os.getppid(), "MAKELEVEL" in self._given
+        logs_at = 0.0
         while True:
             self.changed.wait(LOOK_SECONDS)
             if bound and os.getppid() != parent:
@@ -137,6 +146,9 @@ class Supervisor:
                 self.changed.clear()
                 self._say("code changed: restarting functions and worker")
                 self._restart_children()
+            if time.monotonic() >= logs_at:
+                logs_at = time.monotonic() + LOG_SECONDS
+                self.home.limit_logs()
             self._revive_parts()
             for child in self._children:
                 self._revive(child)
@@ -158,6 +170,7 @@ class Supervisor:
             variables = {name: value for name, value in variables.items() if not name.startswith("AWS_")}
             variables |= {
                 "S3_ENDPOINT": self._store.endpoint,
+                "S3_SOCKET": str(self._store.socket),
                 "SEAWEEDFS_CONTROL": str(self._store.directory),
                 "AWS_ACCESS_KEY_ID": self._store.access_key,
                 "AWS_SECRET_ACCESS_KEY": self._store.secret_key,
@@ -181,16 +194,6 @@ class Supervisor:
             variables[name] = variables.get(name) or value
         path = [str(ROOT), str(ROOT / "layers" / "core"), *filter(None, [variables.get("PYTHONPATH")])]
         return variables | {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
-
-    def _migrate(self) -> None:
-        """Run Alembic, unless the database is at the newest revision: loading it all takes a second."""
-        if at_head(self._environment["DATABASE_URL"]):
-            return
-        command = [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), "upgrade", "head"]
-        done = subprocess.run(command, env=self._environment, cwd=ROOT, capture_output=True, text=True, check=False)
-        self.home.log("migrate").write_text(done.stdout + done.stderr)
-        if done.returncode != 0:
-            raise StartError(f"the database could not be migrated:\n{done.stderr[-2000:]}")
 
     def _spawn(self, child: Child) -> None:
         child.process = launch(
@@ -259,6 +262,12 @@ class Supervisor:
             self._parts_start_at = time.monotonic() + STEADY_SECONDS
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, as a browser sends them (RFC 6454)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def wanted_port(environment: Mapping[str, str], name: str) -> int | None:
     """The port that a variable names; None when it is not set. Raises StartError."""
     text = environment.get(name, "")
@@ -267,22 +276,6 @@ def wanted_port(environment: Mapping[str, str], name: str) -> int | None:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise StartError(f"{name} is {text!r} and no port. Set a number from 1 to 65535.")
     return int(text)
-
-
-def at_head(database_url: str) -> bool:
-    """Whether the database's revision is the only one that no other migration follows."""
-    named: dict[str, set[str]] = {"": set(), "down_": set()}
-    for path in (ROOT / "migrations" / "versions").glob("*.py"):
-        for prefix, value in re.findall(r"(?m)^(down_)?revision\b.*=(.*)$", path.read_text()):
-            named[prefix].update(re.findall(r"""["'](\w+)["']""", value))
-    connection = connect(database_url)
-    try:
-        rows = connection.run("SELECT version_num FROM alembic_version")
-    except DatabaseError:
-        return False  # no such table yet
-    finally:
-        connection.close()
-    return {row[0] for row in rows} == named[""] - named["down_"]
 
 
 def listen(port: int) -> socket.socket:

@@ -30,6 +30,7 @@ def environment(database_url: str, bucket: str, store: ObjectStore) -> dict[str,
         "REGISTRATIONS_PER_HOUR": "100000",  # all of a test's photographers live at one address
         "BUCKET": bucket,
         "S3_ENDPOINT": store.endpoint,
+        "S3_SOCKET": str(store.socket),
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": store.access_key,
@@ -60,7 +61,9 @@ def forget() -> None:
 def configured(variables: Mapping[str, str]) -> Iterator[None]:
     """Run with these variables and no other AWS setting of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_") or name == "S3_PUBLIC_ENDPOINT"]:
+        for name in [
+            name for name in os.environ if name.startswith("AWS_") or name in ("S3_PUBLIC_ENDPOINT", "S3_SOCKET")
+        ]:
             patch.delenv(name)
         for name, value in variables.items():
             patch.setenv(name, value)

@@ -30,8 +30,9 @@ from safelight.web.streaming import ArchiveResponse
 def ours(store: str) -> Callable[[Request], Response]:
     """The product's answer, over the product's signed URLs."""
     sets = load(Path(os.environ["SETS"]))
-    signer = Signer(Credentials("a", "b"), "us-east-1", "bucket", store)
-    fetcher = Fetcher(renewing(lambda: signer.get_urls(3600)))
+    credentials = Credentials(os.environ.get("ACCESS_KEY", "a"), os.environ.get("SECRET_KEY", "b"))
+    signer = Signer(credentials, "us-east-1", "bucket", store)
+    fetcher = Fetcher(renewing(lambda: signer.get_urls(3600)), socket=os.environ.get("SOCKET"))
     window = Window()
 
     @cache  # the layout is not what is compared here, but it costs 1 to 2 microseconds an entry

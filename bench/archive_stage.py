@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,12 +101,12 @@ class Stage:
             yield Server(port, started.pid)
 
     @contextlib.contextmanager
-    def server(self, name: str, store: int = 0) -> Iterator[Server]:
-        """One of `bench.archive_servers`."""
+    def server(self, name: str, store: int = 0, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+        """One of `bench.archive_servers`; `settings` are further variables of its environment."""
         port = free_port()
         environment = {
             "PORT": str(port), "STORE": f"http://127.0.0.1:{store}", "SETS": str(self.directory / "sets.json"),
-            "ROOT": str(self.directory / "root"),
+            "ROOT": str(self.directory / "root"), **(settings or {}),
         }  # fmt: skip
         with running([sys.executable, "-m", "bench.archive_servers", name], port, self.log, environment) as process:
             yield Server(port, process.pid)

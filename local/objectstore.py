@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from local import certificates, doors, private, readiness, storeports, storesettings
+from local import certificates, private, readiness, sealcheck, storeports, storesettings
 from local.process import StartError, launch, stop, tail
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class ObjectStore:
             return False
         sealed = storeports.sealed(self._ports, s3=self._serves)
         try:
-            found = doors.open_doors(pid, self._ports[storeports.S3] if self._serves else None, sealed)
+            found = sealcheck.open_endpoints(pid, self._ports[storeports.S3] if self._serves else None, sealed)
         except (OSError, psutil.NoSuchProcess):
             return False
         if found:

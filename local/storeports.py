@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import private
-from local.doors import Door
 from local.process import StartError, free_ports, is_free
+from local.sealcheck import Endpoint
 
 S3 = "s3.port"
 SEALED = (
@@ -49,7 +49,7 @@ def choose(folder: Path, s3: int | None) -> dict[str, int]:
     raise StartError("The sockets that the object store needs in /tmp exist already and belong to another user")
 
 
-def sealed(ports: Mapping[str, int], *, s3: bool) -> list[Door]:
+def sealed(ports: Mapping[str, int], *, s3: bool) -> list[Endpoint]:
     """Every port and gRPC socket that must demand a certificate; those of S3 only where it runs."""
     names = [name for name in SEALED if s3 or not name.startswith("s3.")]
     grpc = sockets({name: ports[name] for name in names})

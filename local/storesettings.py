@@ -1,7 +1,7 @@
 """The object store's settings, under which each of its ports but S3's demands a certificate.
 
 SeaweedFS reads `security.toml` from its working directory. A section that is missing or wrong leaves its port open
-without a message, so `local.doors` asks every port after each start.
+without a message, so `local.sealcheck` asks every port after each start.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-type Door = int | Path
+type Endpoint = int | Path
 """A TCP port of 127.0.0.1, or a Unix socket."""
 
 _SECONDS = 3.0
@@ -18,25 +18,24 @@ _CERTIFICATE_DEMANDED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_C
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-def open_doors(pid: int, public: int | None, sealed: Iterable[Door]) -> list[str]:
-    """Every way into the process that is not closed: doors of `sealed` that answer, and sockets that nobody named.
+def open_endpoints(pid: int, public: int | None, sealed: Iterable[Endpoint]) -> list[str]:
+    """Every open way into the process: endpoints of `sealed` that answer, and ports that are not named here.
 
-    `public` is the port, if there is one, that checks its clients by itself and may answer. Raises OSError when a door
-    is away.
+    `public` is the port, if there is one, that checks its clients itself and may answer. Raises OSError when an
+    endpoint does not accept connections yet.
     """
-    doors = list(sealed)
-    known = {("127.0.0.1", port) for port in (public, *doors)}
+    endpoints = list(sealed)
+    known = {("127.0.0.1", port) for port in (public, *endpoints)}
     found = listening(pid)
     if public is not None and ("127.0.0.1", public) not in found:
         raise ConnectionRefusedError(f"port {public} is not served by process {pid}")
-    return sorted(
-        [f"{address}:{port}" for address, port in found - known] + [str(door) for door in doors if not is_sealed(door)]
-    )
+    unknown = [f"{address}:{port}" for address, port in sorted(found - known)]
+    return unknown + [str(endpoint) for endpoint in endpoints if not is_sealed(endpoint)]
 
 
-def is_sealed(door: Door) -> bool:
+def is_sealed(endpoint: Endpoint) -> bool:
     """Whether clear text gets no answer and TLS without a certificate an alert. Raises OSError when it is away."""
-    return not _answers_clear_text(door) and _refuses_handshake(door)
+    return not _answers_clear_text(endpoint) and _refuses_handshake(endpoint)
 
 
 def listening(pid: int) -> set[tuple[str, int]]:
@@ -48,22 +47,22 @@ def listening(pid: int) -> set[tuple[str, int]]:
     }
 
 
-def _connect(door: Door) -> socket.socket:
-    if isinstance(door, int):
-        return socket.create_connection(("127.0.0.1", door), _SECONDS)
+def _connect(endpoint: Endpoint) -> socket.socket:
+    if isinstance(endpoint, int):
+        return socket.create_connection(("127.0.0.1", endpoint), _SECONDS)
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(_SECONDS)
     try:
-        sock.connect(str(door))
+        sock.connect(str(endpoint))
     except OSError:
         sock.close()
         raise
     return sock
 
 
-def _answers_clear_text(door: Door) -> bool:
+def _answers_clear_text(endpoint: Endpoint) -> bool:
     for request in (_PREFACE, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
-        with _connect(door) as sock:
+        with _connect(endpoint) as sock:
             sock.sendall(request)
             try:
                 answer = sock.recv(64)
@@ -75,11 +74,11 @@ def _answers_clear_text(door: Door) -> bool:
     return False
 
 
-def _refuses_handshake(door: Door) -> bool:
+def _refuses_handshake(endpoint: Endpoint) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2", "http/1.1"])  # a gRPC server refuses a client without h2, certificate or not
-    with _connect(door) as plain:
+    with _connect(endpoint) as plain:
         try:
             with context.wrap_socket(plain) as sock:
                 # In TLS 1.3 the refusal follows the handshake. An open server sends SETTINGS, or waits for a request.

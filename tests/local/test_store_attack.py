@@ -1,0 +1,89 @@
+"""The attacker gets nothing from a running store, whichever of its ports and sockets is tried."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.objectstore import ObjectStore
+from tests.local.attack import WHO, endpoints_of, run_attacker
+from tests.local.unsealed import UnsealedStore
+
+BUCKET = "safelight"
+# What S3 tells everybody, and pages of every origin: that it runs.
+HARMLESS = ("/healthz", "/readyz", "/status")
+
+
+@pytest.fixture
+def canary() -> str:
+    return secrets.token_hex(20)
+
+
+def fill(store: ObjectStore, canary: str) -> None:
+    store.create_bucket(BUCKET)
+    store.client().put_object(Bucket=BUCKET, Key="canary", Body=canary.encode() * 100)
+
+
+@pytest.fixture
+def closed(tmp_path: Path, canary: str) -> Iterator[ObjectStore]:
+    with ObjectStore(tmp_path, "KEYOFTHESTORE", secrets.token_hex(20)) as store:
+        fill(store, canary)
+        yield store
+
+
+@pytest.fixture
+def left_open(tmp_path: Path, canary: str) -> Iterator[ObjectStore]:
+    with UnsealedStore(tmp_path, "KEYOFTHESTORE", secrets.token_hex(20)) as store:
+        fill(store, canary)
+        yield store
+
+
+def attack(store: ObjectStore, who: str, canary: str) -> list[str]:
+    """What he got of the store; who has the home's rights does not go through the sockets inside it."""
+    assert store.pid is not None
+    found = endpoints_of(store.pid)
+    assert set(store._ports.values()) <= set(found)
+    if WHO[who] is None:
+        found = [endpoint for endpoint in found if not str(endpoint).startswith(str(store.directory))]
+    given = run_attacker(
+        found, WHO[who], secrets=[canary, store.secret_key, store.access_key], ports=store._ports, bucket=BUCKET
+    )
+    runs = [f"http {store._ports['s3.port']} {method} {path}: " for path in HARMLESS for method in ("GET", "HEAD")]
+    return [line for line in given if not (line.startswith(tuple(runs)) and line.endswith("200 b''"))]
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_a_closed_store_gives_nothing(closed: ObjectStore, canary: str, who: str) -> None:
+    before = volumes(closed)
+    assert attack(closed, who, canary) == []
+    assert closed.client().get_object(Bucket=BUCKET, Key="canary")["Body"].read() == canary.encode() * 100
+    assert [item.get("Key") for item in closed.client().list_objects_v2(Bucket=BUCKET)["Contents"]] == ["canary"]
+    assert volumes(closed) == before != []
+
+
+def volumes(store: ObjectStore) -> list[str]:
+    """Ids of the store's volumes, which an order to grow or to delete would change."""
+    return re.findall(r"volume Id:(\d+)", store.shell("volume.list"))
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_the_same_burglar_empties_an_open_store(left_open: ObjectStore, canary: str, who: str) -> None:
+    given = "\n".join(attack(left_open, who, canary))
+    filer, master = left_open._ports["filer.port"], left_open._ports["master.port"]
+    for line in (
+        f"http {filer} GET /buckets/{BUCKET}/canary: a page of https://evil.example may read 200 b'{canary}",
+        f"http {filer} GET /buckets/: a page of https://evil.example may read 200",
+        f"http {filer} PUT /buckets/{BUCKET}/canary: a page of https://evil.example may read 201",
+        f"http {filer} DELETE /buckets/{BUCKET}/canary: a page of https://evil.example may read 204",
+        f"http {master} GET /dir/assign?collection={BUCKET}: 200",
+        f"http {master} GET /dir/lookup?volumeId=1: 200",
+        f"http {master} GET /vol/vacuum?garbageThreshold=0.0001: 200",
+        f"http {master} GET /col/delete?collection={BUCKET}: 20",
+        f"HTTP/2 in clear text at {left_open._ports['s3.port.grpc']}",
+        f'"secretKey":  "{left_open.secret_key}"',
+    ):
+        assert line in given, f"{line}\nis not in\n{given}"

@@ -5,19 +5,45 @@ side and are used in turns. Figures are medians of the ratios of each round to i
 """
 
 import argparse
+import re
 import secrets
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 from bench.archive_sets import Photos, save
 from bench.archive_stage import Server, Stage, download
 from bench.measure import MIB, cpu_seconds, median
+from local import sealcheck, storeports, storesettings
 from local.objectstore import ObjectStore
 from tests.local.unsealed import UnsealedStore
 
 PEER = "unsealed, TCP"
 SETS = {"large": (60, 8 * MIB), "small": (400, 100 * 1024)}
+
+
+class MixedStore(ObjectStore):
+    """The variant that decision 0010 weighs: the volume server's port is clear text, with tokens."""
+
+    def launch(self, *, s3: bool = True) -> ObjectStore:
+        """As the sealed one, with other settings."""
+        settings, sealed = storesettings.settings, storeports.sealed
+
+        def mixed(folder: Path) -> str:
+            return re.sub(r"(?s)\[https\.(volume|client)\].*?(?=\n\[|\Z)", "", settings(folder))
+
+        def without_volume(ports: Mapping[str, int], *, s3: bool) -> list[sealcheck.Endpoint]:
+            return [endpoint for endpoint in sealed(ports, s3=s3) if endpoint != ports["volume.port"]]
+
+        with (
+            mock.patch.object(storesettings, "settings", mixed),
+            mock.patch.object(storeports, "sealed", without_volume),
+            mock.patch.object(sealcheck, "listening", lambda _: {("127.0.0.1", self._ports["s3.port"])}),
+        ):
+            super().launch(s3=s3)
+            return self.wait()
 
 
 def fill(store: ObjectStore, stage: Stage) -> None:
@@ -43,10 +69,18 @@ def main() -> None:
         keys = "BENCHKEY", secrets.token_hex(20)
         unsealed = stack.enter_context(UnsealedStore(directory / "unsealed", *keys))
         sealed = stack.enter_context(ObjectStore(directory / "sealed", *keys))
-        for store in (unsealed, sealed):
+        mixed = stack.enter_context(MixedStore(directory / "mixed", *keys))
+        for store in (unsealed, sealed, mixed):
             fill(store, stage)
         save(stage.sets, directory / "sets.json")
-        cases = {PEER: (unsealed, None), "sealed, TCP": (sealed, None), "sealed, Unix socket": (sealed, sealed.socket)}
+        cases = {
+            PEER: (unsealed, None),
+            "unsealed, Unix socket": (unsealed, Path(f"/tmp/seaweedfs-s3-{unsealed._ports['s3.port']}.sock")),
+            "sealed, TCP": (sealed, None),
+            "sealed, Unix socket": (sealed, sealed.socket),
+            "mixed, TCP": (mixed, None),
+            "mixed, Unix socket": (mixed, mixed.socket),
+        }
         servers: dict[str, tuple[Server, ObjectStore]] = {}
         for case, (store, socket) in cases.items():
             settings = {"ACCESS_KEY": keys[0], "SECRET_KEY": keys[1]} | ({"SOCKET": str(socket)} if socket else {})

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pg8000 import native
 from pg8000.exceptions import InterfaceError
+from scramp import ScramException
 
 REQUIRE_SCRAM = "require_auth=scram-sha-256"
 """libpq's parameter of a URL: the server must prove that it knows the password."""
@@ -20,14 +21,17 @@ def connect(url: str) -> native.Connection:
     parts = urlsplit(url)
     required = parse_qs(parts.query).get("require_auth") == ["scram-sha-256"]
     kind = _ScramConnection if required else native.Connection
-    return kind(
-        unquote(parts.username or ""),
-        host=parts.hostname,
-        port=parts.port or 5432,
-        database=parts.path.lstrip("/"),
-        password=unquote(parts.password or ""),
-        application_name="local worker",
-    )
+    try:
+        return kind(
+            unquote(parts.username or ""),
+            host=parts.hostname,
+            port=parts.port or 5432,
+            database=parts.path.lstrip("/"),
+            password=unquote(parts.password or ""),
+            application_name="local worker",
+        )
+    except (ScramException, LookupError, ValueError) as error:  # what a server that is not ours provokes in the driver
+        raise InterfaceError(f"the server on the database's port is not the database: {error!r}") from error
 
 
 class _ScramConnection(native.Connection):  # type: ignore[misc]  # pg8000 ships no annotations

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from local import certificates, private, readiness, sealcheck, storeports, storesettings
+from local import certificates, private, readiness, storeports, storesettings
 from local.process import StartError, launch, stop, tail
+from local.sealcheck import SealCheck
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,6 +73,7 @@ class ObjectStore:
         self._s3_port = port or storeports.remembered(self.directory)
         self._ports: dict[str, int] = {}
         self._socket = Path()
+        self._check: SealCheck | None = None
         self._tls: ssl.SSLContext | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -114,6 +116,8 @@ class ObjectStore:
         self._socket = storeports.s3_socket(self.directory)
         self._tls = certificates.client_context(self.directory)
         self._ports = storeports.choose(self.directory, self._s3_port)
+        public = self._ports[storeports.S3] if s3 else None
+        self._check = SealCheck(storeports.sealed(self._ports, s3=s3), public)
         identity = {
             "name": "safelight",
             "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
@@ -135,7 +139,7 @@ class ObjectStore:
         Raises StartError, with the store stopped: no answer within `seconds`, or a port that is open.
         """
         end = time.monotonic() + seconds
-        while not (self._is_ready() and self._is_sealed()):
+        while not (self._is_sealed() and self._is_ready()):
             ended = self._process is None or self._process.poll() is not None
             if time.monotonic() > end:
                 self.stop()
@@ -263,19 +267,20 @@ class ObjectStore:
         )
 
     def _is_sealed(self) -> bool:
-        """Whether every port but S3's refuses; False while one is away. Raises StartError, with the store stopped."""
+        """Whether every port but S3's was seen to refuse. Raises StartError, the store stopped, once one is open."""
         pid = self.pid
-        if pid is None:
+        if pid is None or self._check is None:
             return False
-        sealed = storeports.sealed(self._ports, s3=self._serves)
-        try:
-            found = sealcheck.open_endpoints(pid, self._ports[storeports.S3] if self._serves else None, sealed)
-        except (OSError, psutil.NoSuchProcess):
+        found = self._check.open_endpoints()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            complete = self._check.is_complete(pid)
+            found += self._check.unknown(pid) if complete else []
+            if not found:
+                return complete
+        if not found:
             return False
-        if found:
-            self.stop()
-            raise StartError(
-                f"the object store was stopped: {', '.join(found)} would serve every user of this machine. "
-                f"See {self.log} and {self.directory / 'security.toml'}"
-            )
-        return True
+        self.stop()
+        raise StartError(
+            f"the object store was stopped: {', '.join(found)} would serve every user of this machine. "
+            f"See {self.log} and {self.directory / 'security.toml'}"
+        )

@@ -18,19 +18,33 @@ _CERTIFICATE_DEMANDED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_C
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-def open_endpoints(pid: int, public: int | None, sealed: Iterable[Endpoint]) -> list[str]:
-    """Every open way into the process: endpoints of `sealed` that answer, and ports that are not named here.
+class SealCheck:
+    """The check of one start. `sealed` must demand a certificate; `public`, if any, checks its clients itself."""
 
-    `public` is the port, if there is one, that checks its clients itself and may answer. Raises OSError when an
-    endpoint does not accept connections yet.
-    """
-    endpoints = list(sealed)
-    known = {("127.0.0.1", port) for port in (public, *endpoints)}
-    found = listening(pid)
-    if public is not None and ("127.0.0.1", public) not in found:
-        raise ConnectionRefusedError(f"port {public} is not served by process {pid}")
-    unknown = [f"{address}:{port}" for address, port in sorted(found - known)]
-    return unknown + [str(endpoint) for endpoint in endpoints if not is_sealed(endpoint)]
+    def __init__(self, sealed: Iterable[Endpoint], public: int | None) -> None:
+        self._untested = list(sealed)
+        self._known = {("127.0.0.1", port) for port in (public, *self._untested)}
+        self._public = public
+
+    def open_endpoints(self) -> list[str]:
+        """Those that answer without a certificate, of all that accept connections by now and were not tested before."""
+        found = []
+        for endpoint in tuple(self._untested):
+            try:
+                if not is_sealed(endpoint):
+                    found.append(str(endpoint))
+            except OSError:
+                continue
+            self._untested.remove(endpoint)
+        return found
+
+    def is_complete(self, pid: int) -> bool:
+        """Whether all were tested, and the process itself listens on the public port."""
+        return not self._untested and (self._public is None or ("127.0.0.1", self._public) in listening(pid))
+
+    def unknown(self, pid: int) -> list[str]:
+        """Addresses on which the process listens besides."""
+        return [f"{address}:{port}" for address, port in sorted(listening(pid) - self._known)]
 
 
 def is_sealed(endpoint: Endpoint) -> bool:

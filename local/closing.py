@@ -79,17 +79,22 @@ def _mark(home: Home) -> Path:
 
 
 def _reset(client: S3Client, bucket: str) -> None:
-    client.delete_bucket_policy(Bucket=bucket)
+    for remove in (client.delete_bucket_policy, client.delete_bucket_lifecycle, client.delete_bucket_encryption):
+        with contextlib.suppress(ClientError):  # some are an error when there is nothing to remove
+            remove(Bucket=bucket)
     client.put_bucket_acl(Bucket=bucket, ACL="private")
-    client.delete_bucket_lifecycle(Bucket=bucket)
-    client.delete_bucket_encryption(Bucket=bucket)
     if client.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
         client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 
 
 def _is_reset(client: S3Client, bucket: str) -> bool:
-    with contextlib.suppress(ClientError):
-        client.get_bucket_policy(Bucket=bucket)
-        return False
+    for read in (
+        client.get_bucket_policy,
+        client.get_bucket_lifecycle_configuration,
+        client.get_bucket_encryption,
+    ):
+        with contextlib.suppress(ClientError):
+            read(Bucket=bucket)
+            return False
     grantees = [grant["Grantee"].get("Type") for grant in client.get_bucket_acl(Bucket=bucket)["Grants"]]
     return grantees == ["CanonicalUser"]

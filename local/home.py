@@ -51,7 +51,9 @@ class Home:
 
     def lock(self) -> None:
         """Keep others out while this process lives. Raises StartError when one is in."""
-        file = (self.directory / "lock").open("a+")
+        path = self.directory / "lock"
+        path.touch(0o600)
+        file = path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -5,10 +5,8 @@ side and are used in turns. Figures are medians of the ratios of each round to i
 """
 
 import argparse
-import re
 import secrets
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
@@ -16,7 +14,7 @@ from unittest import mock
 from bench.archive_sets import Photos, save
 from bench.archive_stage import Server, Stage, download
 from bench.measure import MIB, cpu_seconds, median
-from local import sealcheck, storeports, storesettings
+from local import sealcheck, storesettings
 from local.objectstore import ObjectStore
 from tests.local.unsealed import UnsealedStore
 
@@ -24,23 +22,21 @@ PEER = "unsealed, TCP"
 SETS = {"large": (60, 8 * MIB), "small": (400, 100 * 1024)}
 
 
-class MixedStore(ObjectStore):
-    """The variant that decision 0010 weighs: the volume server's port is clear text, with tokens."""
+class VolumeStore(ObjectStore):
+    """The variant that decision 0010 rejects: mutual TLS on the volume server's port, too."""
 
     def start(self, *, seconds: float = 60.0, s3: bool = True) -> ObjectStore:
-        """As the sealed one, with other settings, and without the check of the port that they leave open."""
-        settings, sealed = storesettings.settings, storeports.sealed
+        """As the sealed one, with other settings, and without the check that knows this port with tokens."""
+        settings = storesettings.settings
 
-        def mixed(folder: Path) -> str:
-            return re.sub(r"(?s)\[https\.(volume|client)\].*?(?=\n\[|\Z)", "", settings(folder))
-
-        def without_volume(ports: Mapping[str, int], *, s3: bool) -> list[sealcheck.Endpoint]:
-            return [endpoint for endpoint in sealed(ports, s3=s3) if endpoint != ports["volume.port"]]
+        def more(folder: Path) -> str:
+            ca, cert, key = (folder / f"{name}.pem" for name in ("ca", "cert", "key"))
+            lines = f'cert = "{cert}"\nkey = "{key}"\nca = "{ca}"\n'
+            return f"{settings(folder)}[https.client]\nenabled = true\n{lines}[https.volume]\n{lines}"
 
         with (
-            mock.patch.object(storesettings, "settings", mixed),
-            mock.patch.object(storeports, "sealed", without_volume),
-            mock.patch.object(sealcheck.SealCheck, "unknown", return_value=[]),
+            mock.patch.object(storesettings, "settings", more),
+            mock.patch.object(sealcheck, "demands_token", return_value=True),
         ):
             return super().start(seconds=seconds, s3=s3)
 
@@ -68,8 +64,8 @@ def main() -> None:
         keys = "BENCHKEY", secrets.token_hex(20)
         unsealed = stack.enter_context(UnsealedStore(directory / "unsealed", *keys))
         sealed = stack.enter_context(ObjectStore(directory / "sealed", *keys))
-        mixed = stack.enter_context(MixedStore(directory / "mixed", *keys))
-        for store in (unsealed, sealed, mixed):
+        volume = stack.enter_context(VolumeStore(directory / "volume", *keys))
+        for store in (unsealed, sealed, volume):
             fill(store, stage)
         save(stage.sets, directory / "sets.json")
         cases = {
@@ -77,8 +73,8 @@ def main() -> None:
             "unsealed, Unix socket": (unsealed, Path(f"/tmp/seaweedfs-s3-{unsealed.endpoint.rpartition(':')[2]}.sock")),
             "sealed, TCP": (sealed, None),
             "sealed, Unix socket": (sealed, sealed.socket),
-            "mixed, TCP": (mixed, None),
-            "mixed, Unix socket": (mixed, mixed.socket),
+            "TLS for volumes, TCP": (volume, None),
+            "TLS for volumes, Unix socket": (volume, volume.socket),
         }
         servers: dict[str, tuple[Server, ObjectStore]] = {}
         for case, (store, socket) in cases.items():
@@ -105,12 +101,11 @@ def compare(stage: Stage, name: str, servers: dict[str, tuple[Server, ObjectStor
     print(f"{name}: {stage.bytes[name] / 1e6:.0f} MB")
     for case, rows in figures.items():
         speed, store_cpu, server_cpu = (median([row[n] for row in rows]) for n in range(3))
-        ratios = [
-            median([pick(row) / pick(peer) for row, peer in zip(rows, figures[PEER], strict=True)])
-            for pick in (lambda r: r[0], lambda r: r[1], lambda r: r[2], lambda r: r[1] + r[2])
-        ]
+        pairs = list(zip(rows, figures[PEER], strict=True))
+        ratios = [median([row[n] / peer[n] for row, peer in pairs]) for n in range(3)]
+        ratios.append(median([sum(row[1:]) / sum(peer[1:]) for row, peer in pairs]))
         print(
-            f"  {case:20} {speed:6.0f} MB/s ({ratios[0]:.2f}x)  CPU: store {store_cpu:.2f} s ({ratios[1]:.2f}x), "
+            f"  {case:28} {speed:6.0f} MB/s ({ratios[0]:.2f}x)  CPU: store {store_cpu:.2f} s ({ratios[1]:.2f}x), "
             f"server {server_cpu:.2f} s ({ratios[2]:.2f}x), both ({ratios[3]:.2f}x)"
         )
 

@@ -2,7 +2,8 @@
 
 It enforces what the product leans on: POST policies, signatures, checksums, CopySourceIfMatch and
 If-None-Match; its CORS preflight admits any origin. One process holds everything: master, volume,
-filer and S3 gateway, all on 127.0.0.1. S3 asks for signatures, every other port for a certificate.
+filer and S3 gateway, all on 127.0.0.1. S3 asks for signatures, the volume server for tokens, every
+other port for a certificate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sysconfig
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
@@ -117,7 +118,7 @@ class ObjectStore:
         self._tls = certificates.client_context(self.directory)
         self._ports = storeports.choose(self.directory, self._s3_port)
         public = self._ports[storeports.S3] if s3 else None
-        self._check = SealCheck(storeports.sealed(self._ports, s3=s3), public)
+        self._check = SealCheck(storeports.sealed(self._ports, s3=s3), self._ports[storeports.VOLUME], public)
         identity = {
             "name": "safelight",
             "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
@@ -151,8 +152,12 @@ class ObjectStore:
         self._s3_port = self._ports[storeports.S3]
         if not self._serves:
             return self
-        addresses = {part: f"https://127.0.0.1:{self._ports[f'{part}.port']}" for part in ("master", "volume")}
-        private.write(self.control, json.dumps({**addresses, "started": secrets.token_hex(16)}))
+        control = {
+            "master": f"https://127.0.0.1:{self._ports['master.port']}",
+            "volume": f"http://127.0.0.1:{self._ports[storeports.VOLUME]}",
+            "started": secrets.token_hex(16),
+        }
+        private.write(self.control, json.dumps(control))
         return self
 
     def stop(self) -> None:
@@ -237,8 +242,9 @@ class ObjectStore:
                 client.delete_objects(Bucket=name, Delete={"Objects": [{"Key": k["Key"]} for k in keys]})
         client.delete_bucket(Bucket=name)
 
-    def __enter__(self) -> ObjectStore:
-        return self.start()
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()

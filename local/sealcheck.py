@@ -1,10 +1,12 @@
-"""Ask the ports of a running program whether they turn away a client that has no certificate."""
+"""Ask the ports of a running store whether they turn away a client that has no certificate and no token."""
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
@@ -19,19 +21,24 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\
 
 
 class SealCheck:
-    """The check of one start. `sealed` must demand a certificate; `public`, if any, checks its clients itself."""
+    """The check of one start.
 
-    def __init__(self, sealed: Iterable[Endpoint], public: int | None) -> None:
-        self._untested = list(sealed)
+    The endpoints of `sealed` must demand a certificate and the port `volume` a token; `public`, if there is one, checks
+    its clients itself.
+    """
+
+    def __init__(self, sealed: Iterable[Endpoint], volume: int, public: int | None) -> None:
+        self._untested: list[Endpoint] = [*sealed, volume]
         self._known = {("127.0.0.1", port) for port in (public, *self._untested)}
+        self._volume = volume
         self._public = public
 
     def open_endpoints(self) -> list[str]:
-        """Those that answer without a certificate, of all that accept connections by now and were not tested before."""
+        """Those that serve a stranger, of all that accept connections by now and were not tested before."""
         found = []
         for endpoint in tuple(self._untested):
             try:
-                if not is_sealed(endpoint):
+                if not (demands_token(self._volume) if endpoint == self._volume else is_sealed(endpoint)):
                     found.append(str(endpoint))
             except OSError:
                 continue
@@ -50,6 +57,21 @@ class SealCheck:
 def is_sealed(endpoint: Endpoint) -> bool:
     """Whether clear text gets no answer and TLS without a certificate an alert. Raises OSError when it is away."""
     return not _answers_clear_text(endpoint) and _refuses_handshake(endpoint)
+
+
+def demands_token(port: int) -> bool:
+    """Whether a volume server refuses to read, write and delete without a token. Raises OSError when it is away."""
+    for method in ("GET", "PUT", "DELETE"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+        try:
+            connection.request(method, "/1,0123456789ab", b"x" if method == "PUT" else None)
+            if connection.getresponse().status != HTTPStatus.UNAUTHORIZED:
+                return False
+        except http.client.HTTPException:
+            return False
+        finally:
+            connection.close()
+    return True
 
 
 def listening(pid: int) -> set[tuple[str, int]]:

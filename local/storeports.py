@@ -13,9 +13,10 @@ from local.process import StartError, free_ports, is_free
 from local.sealcheck import Endpoint
 
 S3 = "s3.port"
+VOLUME = "volume.port"
 SEALED = (
     *("s3.port.grpc", "filer.port", "filer.port.grpc"),
-    *("volume.port", "volume.port.grpc", "master.port", "master.port.grpc"),
+    *("volume.port.grpc", "master.port", "master.port.grpc"),
 )
 """The ports that demand a certificate, named as the program's flags."""
 
@@ -40,7 +41,7 @@ def choose(folder: Path, s3: int | None) -> dict[str, int]:
         )
     remove_sockets(_last(folder))  # of a start that was killed
     for _ in range(_ATTEMPTS):
-        ports = dict(zip((S3, *SEALED), free_ports(1 + len(SEALED)), strict=True))
+        ports = dict(zip((S3, VOLUME, *SEALED), free_ports(2 + len(SEALED)), strict=True))
         if s3 is not None:
             ports[S3] = s3
         if len(set(ports.values())) == len(ports) and all(map(_remove, sockets(ports).values())):

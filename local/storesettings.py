@@ -1,4 +1,4 @@
-"""The object store's settings, under which each of its ports but S3's demands a certificate.
+"""The object store's settings, under which each of its ports demands a certificate, a token or a signature.
 
 SeaweedFS reads `security.toml` from its working directory. A section that is missing or wrong leaves its port open
 without a message, so `local.sealcheck` asks every port after each start.
@@ -48,7 +48,7 @@ _ENVIRONMENT = {
 }
 
 _GRPC_PARTS = ("master", "volume", "filer", "s3")
-_HTTPS_PARTS = ("master", "volume", "filer")
+_HTTPS_PARTS = ("master", "filer")
 _TOKENS = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 # WEED_… overrides what security.toml says; a key pair in AWS_… becomes one more S3 identity.
 _IGNORED_VARIABLES = ("WEED_", "AWS_")
@@ -62,14 +62,18 @@ def prepare(folder: Path) -> None:
 
 
 def settings(folder: Path) -> str:
-    """The text of `security.toml`: mutual TLS on every gRPC and HTTP port, and tokens behind it."""
+    """The text of `security.toml`: mutual TLS on every gRPC port and on the HTTP ports of master and filer.
+
+    The volume server's HTTP demands a token for each read and write. S3 reads the photos there, and TLS would make an
+    archive a quarter slower (docs/decisions/0010).
+    """
     paths = {name: json.dumps(str(folder / f"{name}.pem"), ensure_ascii=False) for name in ("ca", "cert", "key")}
     authority = f"ca = {paths['ca']}"
     leaf = f"cert = {paths['cert']}\nkey = {paths['key']}"
     sections = {name: f'key = "{secrets.token_hex(32)}"\nexpires_after_seconds = 60' for name in _TOKENS}
     sections |= {"access": "ui = false", "filer.expose_directory_metadata": "enabled = false", "grpc": authority}
     sections |= {f"grpc.{part}": f'{leaf}\nallowed_commonNames = "{certificates.COMMON_NAME}"' for part in _GRPC_PARTS}
-    sections |= {"grpc.client": leaf, "https.client": f"enabled = true\n{leaf}\n{authority}"}
+    sections["grpc.client"] = leaf
     # `ca` is what makes a port ask for the client's certificate
     sections |= {f"https.{part}": f"{leaf}\n{authority}" for part in _HTTPS_PARTS}
     return "\n".join(f"[{name}]\n{lines}" for name, lines in sections.items()) + "\n"

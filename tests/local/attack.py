@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,3 +106,20 @@ def run_attacker(
         )
     assert done.returncode == 0, done.stderr
     return cast("list[str]", json.loads(done.stdout))
+
+
+def beyond_the_known(given: Iterable[str], ports: Mapping[str, int], secrets: Iterable[str]) -> list[str]:
+    """What the attacker got besides that the store runs, and where and how full its volumes are.
+
+    S3 says the former to everybody. The volume server, whose port demands tokens for data alone, says the latter, and
+    answers every preflight; the request that would follow is refused.
+    """
+    s3, volume = ports["s3.port"], ports["volume.port"]
+    known = re.compile(
+        rf"http {s3} (GET|HEAD) /(healthz|readyz|status): (a page of \S+ may read )?200 b''"
+        rf"|http {volume} \w+ /(healthz|readyz): 200 b''"
+        rf"|http {volume} \w+ /status: 200 b'.*"
+        rf"|http {volume} OPTIONS \S+: (a page of \S+ may read )?200 b''"
+    )
+    hidden = list(secrets)
+    return [line for line in given if not known.fullmatch(line) or any(secret in line for secret in hidden)]

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
-SECONDS = 4.0
+SECONDS = 20.0
 SHELL_SECONDS = 8.0
 ORIGIN = "https://evil.example"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"

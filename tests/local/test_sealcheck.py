@@ -40,7 +40,8 @@ MISTAKES: dict[str, tuple[Callable[[str], str], str]] = {
     "no authority for gRPC": (without("grpc", "ca"), "master.port.grpc"),
     "only [tls] min_version": (lambda text: text + '[tls]\nmin_version = "TLS 1.3"\n', "master.port.grpc"),
     "no [https.filer]": (without("https.filer"), "filer.port"),
-    "[https.volume] without the authority": (without("https.volume", "ca"), "volume.port"),
+    "no key for reading volumes": (without("jwt.signing.read"), "volume.port"),
+    "no key for writing volumes": (without("jwt.signing"), "volume.port"),
     "[https.master] without the authority": (without("https.master", "ca"), "master.port"),
 }
 
@@ -78,7 +79,7 @@ def test_every_port_is_new_at_each_start_but_that_of_s3(tmp_path: Path) -> None:
     assert {name for name in first if first[name] == second[name]} == {"s3.port"}
     assert controls == {
         "master": f"https://127.0.0.1:{first['master.port']}",
-        "volume": f"https://127.0.0.1:{first['volume.port']}",
+        "volume": f"http://127.0.0.1:{first['volume.port']}",
         "started": controls["started"],
     }
     assert controls["started"] != other_controls["started"]

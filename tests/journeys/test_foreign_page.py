@@ -80,7 +80,9 @@ def fill(store: ObjectStore) -> bytes:
 def test_a_foreign_page_gets_nothing_of_a_sealed_store(chromium: Browser, foreign_page: str, tmp_path: Path) -> None:
     with ObjectStore(tmp_path, "KEY", secrets.token_hex(20)) as store:
         canary = fill(store)
-        assert visit(chromium, foreign_page, store) == []
+        # S3 says to everybody that it runs, without a word more
+        runs = f"GET {store.endpoint.rpartition(':')[2]}/status: 200 "
+        assert set(visit(chromium, foreign_page, store)) <= {runs}
         assert store.client().get_object(Bucket=BUCKET, Key="canary")["Body"].read() == canary
 
 

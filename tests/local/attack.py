@@ -79,7 +79,7 @@ def run_attacker(
     ports: Mapping[str, int] | None = None,
     bucket: str = "safelight",
 ) -> list[str]:
-    """What the attacker got, a line each. With the store's `ports` he also tries `weed shell`."""
+    """What the attacker got, a line each. With the store's `ports` it also tries `weed shell`."""
     with forged(uid) as folder, program().open("rb") as weed:
         shells = []
         if ports is not None:

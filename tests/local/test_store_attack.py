@@ -34,7 +34,7 @@ def closed(tmp_path: Path, canary: str) -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def left_open(tmp_path: Path, canary: str) -> Iterator[ObjectStore]:
+def unsealed(tmp_path: Path, canary: str) -> Iterator[ObjectStore]:
     with UnsealedStore(tmp_path, "KEYOFTHESTORE", secrets.token_hex(20)) as store:
         fill(store, canary)
         yield store
@@ -67,9 +67,9 @@ def volumes(store: ObjectStore) -> list[str]:
 
 
 @pytest.mark.parametrize("who", WHO)
-def test_the_same_burglar_empties_an_open_store(left_open: ObjectStore, canary: str, who: str) -> None:
-    given = "\n".join(attack(left_open, who, canary))
-    filer, master = left_open._ports["filer.port"], left_open._ports["master.port"]
+def test_the_same_attack_empties_an_unsealed_store(unsealed: ObjectStore, canary: str, who: str) -> None:
+    given = "\n".join(attack(unsealed, who, canary))
+    filer, master = unsealed._ports["filer.port"], unsealed._ports["master.port"]
     for line in (
         f"http {filer} GET /buckets/{BUCKET}/canary: a page of https://evil.example may read 200 b'{canary}",
         f"http {filer} GET /buckets/: a page of https://evil.example may read 200",
@@ -79,7 +79,7 @@ def test_the_same_burglar_empties_an_open_store(left_open: ObjectStore, canary: 
         f"http {master} GET /dir/lookup?volumeId=1: 200",
         f"http {master} GET /vol/vacuum?garbageThreshold=0.0001: 200",
         f"http {master} GET /col/delete?collection={BUCKET}: 20",
-        f"HTTP/2 in clear text at {left_open._ports['s3.port.grpc']}",
-        f'"secretKey":  "{left_open.secret_key}"',
+        f"HTTP/2 in clear text at {unsealed._ports['s3.port.grpc']}",
+        f'"secretKey":  "{unsealed.secret_key}"',
     ):
         assert line in given, f"{line}\nis not in\n{given}"

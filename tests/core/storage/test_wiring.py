@@ -43,7 +43,7 @@ def test_browsers_get_the_public_endpoint(variables: dict[str, str], key: str) -
 
 
 def test_on_aws_the_bucket_is_a_host_of_its_region(variables: dict[str, str]) -> None:
-    del variables["S3_ENDPOINT"]
+    del variables["S3_ENDPOINT"], variables["S3_SOCKET"]
     aws = variables | {"AWS_REGION": "eu-central-1", "BUCKET": "photos", "AWS_SESSION_TOKEN": "token"}
     with product.configured(aws):
         url = storage.signer().url("GET", "k", 60)
@@ -57,7 +57,7 @@ def test_on_aws_the_bucket_is_a_host_of_its_region(variables: dict[str, str]) ->
 def test_an_endpoint_variable_of_another_tool_is_not_heeded(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del variables["S3_ENDPOINT"]
+    del variables["S3_ENDPOINT"], variables["S3_SOCKET"]
     with product.configured(variables):
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         assert storage.storage()._client.meta.endpoint_url == "https://s3.us-east-1.amazonaws.com"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ class Settings(BaseModel):
     Sizes are bytes. `s3_endpoint` None means AWS (virtual-hosted addressing); with an endpoint, addressing is by path.
     `s3_public_endpoint` is the host that browsers are sent to, when it differs from the one the server uses.
     `s3_socket` is the path of a Unix socket by which the server itself reaches an http:// `s3_endpoint`.
+    `seaweedfs_control` is the folder of the embedded store, which keeps deleted bytes until it is told to compact.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +44,7 @@ class Settings(BaseModel):
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
+    seaweedfs_control: Path | None = None
 
     archive_stream_limit: int | None = Field(default=None, gt=0)
     archive_part_size: int = Field(default=64 * MIB, ge=5 * MIB, le=512 * MIB)

@@ -27,6 +27,7 @@ from safelight.photos.upload import Heads
 from safelight.queue import Queue
 from safelight.reprocessing import queries as reprocessing_queries
 from safelight.shares import queries as share_queries
+from safelight.storage.compaction import BytesRemain
 from safelight.storage.objects import ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -75,11 +76,14 @@ class Swept:
     selections: int = 0
 
 
+type Step = Callable[[Store, Queue, Swept], None]
+
+
 def sweep(store: Store, queue: Queue) -> Swept:
     """Everything once. Each step has its own transaction, so that one that fails holds up no other; the first error is
     raised after the last step."""
     swept = Swept()
-    steps: list[Callable[[Store, Queue, Swept], None]] = [
+    steps: list[Step] = [
         _uploads,
         _stuck,
         _wake,
@@ -91,17 +95,19 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _analyses,
     ]
     errors: dict[object, Exception] = {}
-    for step in steps:
+
+    def run(step: Step) -> None:
         try:
             step(store, queue, swept)
         except Exception as error:
             log.exception("sweep step failed", extra={"step": step.__name__})
             errors[step] = error
+
+    for step in steps:
+        run(step)
     # Only now: these two, where they failed, may have left objects that no row tells of. The others' rows go last.
     if errors.keys().isdisjoint((_leftovers, _analyses)):
-        with transaction() as session:
-            swept.erasures = erasure_queries.finish(session)
-            erasure_queries.forget(session, REPORTS_KEPT)
+        run(_finish)
     if errors:
         raise next(iter(errors.values()))
     return swept
@@ -199,6 +205,23 @@ def _analyses(store: Store, queue: Queue, swept: Swept) -> None:
     sweeping.uploads(store, queue, PENDING_LOOKED_FOR, PENDING_EXPIRES, now(), NEVER_ARRIVED)
     sweeping.stuck(queue, PROCESSING_STUCK)
     swept.analyses = sweeping.leftovers(store)
+
+
+def _finish(_store: Store, _queue: Queue, swept: Swept) -> None:
+    """Deletions that have left no row are finished, once no byte of them is left on the store's disk either."""
+    with transaction() as session:
+        erasure_queries.forget(session, REPORTS_KEPT)
+        gone = erasure_queries.without_rows(session)
+    if not gone:
+        return
+    try:
+        storage.compaction().run()
+    except BytesRemain as error:
+        log.error("deleted bytes remain", extra={"reason": str(error), "erasures": len(gone)})  # noqa: TRY400 - it says why
+        raise
+    # Those alone: whatever was deleted since then was not compacted.
+    with transaction() as session:
+        swept.erasures = erasure_queries.finish(session, gone)
 
 
 def _id(key: str) -> uuid.UUID | None:

@@ -38,15 +38,21 @@ def get(session: Session, erasure_id: uuid.UUID) -> Erasure | None:
     return session.get(Erasure, erasure_id)
 
 
-def finish(session: Session) -> int:
-    """Note which deletions have left no row; rows go after their objects. How many there were."""
+def without_rows(session: Session) -> list[uuid.UUID]:
+    """Deletions that are not finished and have left no row; rows go after their objects."""
+    found = select(Erasure.id).where(
+        Erasure.finished_at.is_(None),
+        ~select(Gallery.id).where(Gallery.id == Erasure.subject_id).exists(),
+        ~select(User.id).where(User.id == Erasure.subject_id).exists(),
+    )
+    return list(session.scalars(found))
+
+
+def finish(session: Session, erasure_ids: list[uuid.UUID]) -> int:
+    """Note that these are done. How many were not yet."""
     result = session.execute(
         update(Erasure)
-        .where(
-            Erasure.finished_at.is_(None),
-            ~select(Gallery.id).where(Gallery.id == Erasure.subject_id).exists(),
-            ~select(User.id).where(User.id == Erasure.subject_id).exists(),
-        )
+        .where(Erasure.id.in_(erasure_ids), Erasure.finished_at.is_(None))
         .values(finished_at=func.now())
         .execution_options(synchronize_session=False)
     )

@@ -12,7 +12,7 @@ type Kind = Literal["account", "gallery"]
 class ErasureOut(BaseModel):
     """What belonged to what was deleted; `size` is bytes of originals.
 
-    `finished_at` is set once no row and no object is left.
+    `finished_at` is set once no row and no object is left, and no deleted byte on the embedded store's disk.
     """
 
     model_config = ConfigDict(from_attributes=True)

@@ -3,6 +3,7 @@
 Importing this costs nothing: boto3 is loaded when `storage()` is first called, and signing needs none of it.
 """
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from safelight.storage.signer import Credentials, PostForm, Signer
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from safelight.storage.compaction import Compaction
     from safelight.storage.light import LightStore
     from safelight.storage.parts import Multipart
     from safelight.storage.sending import Sender
@@ -23,6 +25,7 @@ __all__ = [
     "ObjectInfo",
     "PostForm",
     "Signer",
+    "compaction",
     "internal_signer",
     "light_store",
     "multipart",
@@ -37,7 +40,18 @@ def storage() -> "Storage":
     """The bucket of this process's settings."""
     from safelight.storage.store import Storage
 
-    return Storage(settings().bucket, _client())
+    # The embedded store leaves a deletion in memory; here it is on the disk before any row is forgotten.
+    settle = os.sync if settings().seaweedfs_control else None
+    return Storage(settings().bucket, _client(), settle=settle)
+
+
+@lru_cache(maxsize=1)
+def compaction() -> "Compaction":
+    """Removes the bytes of what was deleted from the store's disk."""
+    from safelight.storage.compaction import SeaweedCompaction, Unneeded
+
+    folder = settings().seaweedfs_control
+    return Unneeded() if folder is None else SeaweedCompaction(folder)
 
 
 @lru_cache(maxsize=1)

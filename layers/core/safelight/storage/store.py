@@ -1,7 +1,7 @@
 """The bucket, over boto3."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -28,11 +28,13 @@ class Storage:
     """Objects of one bucket. Safe to share between threads, as boto3's clients are.
 
     Every method raises StorageUnavailable when the store is busy or not reachable; what else the vendor raises passes.
+    `settle` makes the store's deletions durable where it does not do that itself.
     """
 
-    def __init__(self, bucket: str, client: "S3Client") -> None:
+    def __init__(self, bucket: str, client: "S3Client", *, settle: Callable[[], None] | None = None) -> None:
         self.bucket = bucket
         self._client = client
+        self._settle = settle
 
     def head(self, key: str) -> ObjectInfo | None:
         """The object's facts, or None when there is no such object."""
@@ -92,12 +94,15 @@ class Storage:
     def delete(self, keys: Iterable[str]) -> None:
         """Delete all of `keys`; one that is not there is no error. If any remains, the reason is raised."""
         failed: dict[str, str] = {}
+        some: tuple[str, ...] = ()
         for some in batched(keys, _DELETE_MANY, strict=False):
             with translated(some[0]):
                 answer = self._client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
                 )
             failed |= {error.get("Key", ""): error.get("Code", "") for error in answer.get("Errors", [])}
+        if some and self._settle is not None:
+            self._settle()
         for key, code in failed.items():
             if code != "NoSuchKey":
                 # The answer was a 200, so the vendor raised nothing: do it in its place, and let it be translated.

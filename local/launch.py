@@ -1,8 +1,8 @@
 """Become another program whose life is bound to the process that started it.
 
 Run as a script with only the standard library: ``python -I -S launch.py '<json>' command...``. The
-JSON says `parent` (pid), `signal` (sent to the program when the parent has died, however it died)
-and `identity` (`keep`, `namespace` or `nobody`). The process id stays the same through the exec,
+JSON says `parent` (pid; that of our starter when left out), `signal` (sent to the program when the parent has died,
+however it died) and `identity` (`keep`, `namespace` or `nobody`). The process id stays the same through the exec,
 so the starter's handle is a handle of the program itself.
 
 Why a script and no `preexec_fn`: the latter runs Python between fork and exec of a process that may
@@ -75,6 +75,7 @@ def bind_to_parent(parent: int, number: int, *, prctl: bool) -> None:
 
 def main() -> None:
     """Apply the options and become the command."""
+    starter = os.getppid()
     options = json.loads(sys.argv[1])
     command = sys.argv[2:]
     if options["identity"] == "namespace":
@@ -82,7 +83,9 @@ def main() -> None:
     elif options["identity"] == "nobody":
         become_nobody()
     # after the change of identity, which clears the setting
-    bind_to_parent(options["parent"], options["signal"], prctl=options.get("prctl", sys.platform == "linux"))
+    bind_to_parent(
+        options.get("parent", starter), options["signal"], prctl=options.get("prctl", sys.platform == "linux")
+    )
     os.execv(command[0], command)  # noqa: S606 - becoming another program is the purpose
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from local import certificates, private, readiness, storeports, storesettings
-from local.process import StartError, launch, stop, tail
+from local.process import StartError, bound_to_starter, launch, stop, tail
 from local.sealcheck import SealCheck
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class ObjectStore:
         control = {
             "master": f"https://127.0.0.1:{self._ports['master.port']}",
             "volume": f"http://127.0.0.1:{self._ports[storeports.VOLUME]}",
+            "shell": bound_to_starter(self._shell()),
             "started": secrets.token_hex(16),
         }
         private.write(self.control, json.dumps(control))
@@ -182,12 +183,8 @@ class ObjectStore:
 
         Raises subprocess.TimeoutExpired after `seconds`: the shell waits for a server that refuses it.
         """
-        arguments = [
-            f"-{part}=127.0.0.1:{self._ports[f'{part}.port']}.{self._ports[f'{part}.port.grpc']}"
-            for part in ("master", "filer")
-        ]
         done = subprocess.run(
-            [program(), "shell", *arguments],
+            self._shell(),
             input=script.rstrip("\n") + "\n",
             capture_output=True,
             text=True,
@@ -248,6 +245,13 @@ class ObjectStore:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _shell(self) -> list[str]:
+        arguments = [
+            f"-{part}=127.0.0.1:{self._ports[f'{part}.port']}.{self._ports[f'{part}.port.grpc']}"
+            for part in ("master", "filer")
+        ]
+        return [str(program()), "shell", *arguments]
 
     def _flags(self) -> dict[str, str]:
         own = {

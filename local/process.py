@@ -38,6 +38,12 @@ def command_line(
     return [sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(options), *map(str, command)]
 
 
+def bound_to_starter(command: Sequence[str | Path]) -> list[str]:
+    """The command wrapped so that it dies with whichever process starts it, for one that is not ours."""
+    options = {"signal": int(signal.SIGKILL), "identity": "keep"}
+    return [sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(options), *map(str, command)]
+
+
 def launch(
     command: Sequence[str | Path],
     *,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local import closing, tables
+from local import closing, orphans, tables
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
@@ -102,6 +102,10 @@ class Supervisor:
         """Where the product answers."""
         return self._given.get("BASE_URL") or f"http://127.0.0.1:{self.port}"
 
+    @property
+    def _database_url(self) -> str:
+        return self._given["DATABASE_URL"] if self._postgres is None else self._postgres.url
+
     def start(self) -> None:
         """Bring everything up. Raises StartError with a text for people."""
         began = time.monotonic()
@@ -115,10 +119,15 @@ class Supervisor:
             if left_open:
                 self._say("  closing the object store, which an earlier version left open, with new keys")
                 closing.remove_identities(self.home, self._store)
-            self._store.launch()  # it needs two seconds; the others start at the same time
+            unclean = orphans.begin(self._store.directory)
+            self._store.launch(s3=not unclean)  # it needs two seconds; the others start at the same time
         if self._postgres is not None:
             self._postgres.start()
             ready("database ready")
+        if self._store is not None and unclean:
+            orphans.purge(self._store, self._database_url, self._say)
+            ready("object store checked")
+            self._store.launch()
         self._environment = self._variables()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
         tables.migrate(self._environment, ROOT, self.home.log("migrate"))
@@ -159,7 +168,7 @@ class Supervisor:
         if self._postgres is not None:
             self._postgres.stop()
         if self._store is not None:
-            self._store.stop()
+            orphans.stop(self._store)
         self._listener.close()
 
     def _variables(self) -> dict[str, str]:
@@ -178,8 +187,7 @@ class Supervisor:
                 "AWS_DEFAULT_REGION": REGION,
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
-        if self._postgres is not None:
-            variables["DATABASE_URL"] = self._postgres.url
+        variables["DATABASE_URL"] = self._database_url
         for function in Template(self._template).functions().values():
             for name, value in function.environment.items():
                 if name != "POWERTOOLS_SERVICE_NAME" and not name.startswith("AWS_"):
@@ -256,6 +264,9 @@ class Supervisor:
                 self._postgres.start()
             if self._store is not None and self._store.pid is None:
                 self._say("the object store ended, starting it again")
+                if orphans.begin(self._store.directory):
+                    self._store.launch(s3=False)
+                    orphans.purge(self._store, self._database_url, self._say)
                 self._store.start()
         except StartError as error:
             self._say(f"{error}\nTrying again in {STEADY_SECONDS:.0f} s")

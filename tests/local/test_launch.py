@@ -15,7 +15,10 @@ from local.process import LAUNCHER, StartError, free_ports, is_free, launch, sto
 
 PARENT = """
 import json, os, subprocess, sys
-options = json.dumps({"parent": os.getpid(), "signal": 9, "identity": "keep", "prctl": sys.argv[2] == "prctl"})
+options = {"signal": 9, "identity": "keep", "prctl": sys.argv[2] == "prctl"}
+if sys.argv[3] == "named":
+    options["parent"] = os.getpid()
+options = json.dumps(options)
 child = subprocess.Popen([sys.executable, "-I", "-S", sys.argv[1], options, sys.executable, "-c", "input()"],
                          stdin=subprocess.PIPE)
 print(child.pid, flush=True)
@@ -23,9 +26,10 @@ child.wait()
 """
 
 
+@pytest.mark.parametrize("parent_is", ["named", "found"])
 @pytest.mark.parametrize("way", ["prctl", "watcher"])
-def test_the_program_ends_when_its_starter_is_killed(way: str) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(LAUNCHER), way], stdout=subprocess.PIPE)
+def test_the_program_ends_when_its_starter_is_killed(way: str, parent_is: str) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(LAUNCHER), way, parent_is], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
     wait_until(lambda: "input()" in child.cmdline(), seconds=5, what="the program")

@@ -215,7 +215,7 @@ def _finish(_store: Store, _queue: Queue, swept: Swept) -> None:
     if not gone:
         return
     try:
-        storage.compaction().run()
+        storage.compactor().run()
     except BytesRemain as error:
         log.error("deleted bytes remain", extra={"reason": str(error), "erasures": len(gone)})  # noqa: TRY400 - it says why
         raise

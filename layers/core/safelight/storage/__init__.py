@@ -14,7 +14,7 @@ from safelight.storage.signer import Credentials, PostForm, Signer
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from safelight.storage.compaction import Compaction
+    from safelight.storage.compaction import Compactor
     from safelight.storage.light import LightStore
     from safelight.storage.parts import Multipart
     from safelight.storage.sending import Sender
@@ -25,7 +25,7 @@ __all__ = [
     "ObjectInfo",
     "PostForm",
     "Signer",
-    "compaction",
+    "compactor",
     "internal_signer",
     "light_store",
     "multipart",
@@ -46,12 +46,12 @@ def storage() -> "Storage":
 
 
 @lru_cache(maxsize=1)
-def compaction() -> "Compaction":
+def compactor() -> "Compactor":
     """Removes the bytes of what was deleted from the store's disk."""
-    from safelight.storage.compaction import SeaweedCompaction, Unneeded
+    from safelight.storage.compaction import SeaweedCompactor, Unneeded
 
     folder = settings().seaweedfs_control
-    return Unneeded() if folder is None else SeaweedCompaction(folder)
+    return Unneeded() if folder is None else SeaweedCompactor(folder)
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,7 @@ class BytesRemain(Exception):
     """Deleted bytes may still be on the disk. The text says why, and what to do."""
 
 
-class Compaction(Protocol):
+class Compactor(Protocol):
     """What a store needs after DELETE before the object's bytes are gone."""
 
     def run(self) -> None:
@@ -48,14 +48,14 @@ class Unneeded:
         """Nothing to do."""
 
 
-class SeaweedCompaction:
-    """Compaction of the embedded store whose folder this is. One process at a time runs it, others wait."""
+class SeaweedCompactor:
+    """Compacts the embedded store whose folder this is. One process at a time runs it, others wait."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def run(self) -> None:
-        """See `Compaction`. Takes 2 s and more: each volume with deleted bytes is copied without them."""
+        """See `Compactor`. Takes 2 s and more: each volume with deleted bytes is copied without them."""
         try:
             with self._alone():
                 store = Control.read(self._folder)

@@ -36,6 +36,7 @@ SELECT count(DISTINCT photos.id) + count(renditions.name) FROM photos LEFT JOIN 
 WHERE status = 'ready' AND deleted_at IS NULL AND damaged_at IS NULL
 """
 """Originals and renditions that the store must have."""
+UNDEFINED_TABLE = "42P01"
 
 
 class NotPurged(RuntimeError):
@@ -116,8 +117,10 @@ def _objects_in_use(database_url: str) -> int:
     connection = connect(database_url)
     try:
         ((count,),) = connection.run(OBJECTS_IN_USE)
-    except DatabaseError:
-        return 0  # no such tables yet
+    except DatabaseError as error:
+        if error.args[0].get("C") == UNDEFINED_TABLE:
+            return 0
+        raise NotPurged("the database does not say how many objects are in use") from error
     finally:
         connection.close()
     return int(count)

@@ -59,7 +59,7 @@ def begin(folder: Path) -> bool:
     """
     in_order = (folder / CLEAN).exists() or not any((folder / "data").glob("*.dat"))
     if not in_order:
-        (folder / SUSPECTED).touch()
+        (folder / SUSPECTED).touch(0o600)
     (folder / CLEAN).unlink(missing_ok=True)
     if folder.exists():
         _sync(folder)  # a power cut must not bring the file back
@@ -74,7 +74,7 @@ def stop(store: ObjectStore) -> None:
     store.stop()
     if runs:
         os.sync()  # a power cut must not take back what the file says
-        (store.directory / CLEAN).touch()
+        (store.directory / CLEAN).touch(0o600)
 
 
 def purge(store: ObjectStore, database_url: str, say: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ from local import orphans
 from local.objectstore import ObjectStore
 from local.postgres import Postgres
 from safelight import storage as stores
+from safelight import sweep as steps
 from safelight.config import settings
 from safelight.db import driver
 from safelight.errors import StorageUnavailable
@@ -28,7 +29,7 @@ from tests import api as front
 from tests import product
 from tests.api import Photographer, client, jpeg, run_jobs
 from tests.functions.support import in_parallel, sql
-from tests.volumes import canary, files_with
+from tests.volumes import canary, files_with, with_comment
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +58,8 @@ def anna(
 def planted(anna: Photographer) -> tuple[str, str, bytes]:
     """A gallery, its photo that is ready, and bytes that only this photo's file holds."""
     secret = canary()
-    picture = jpeg(640, 480)
-    # A comment segment after the first marker (ITU T.81, B.2.4.5).
-    commented = picture[:2] + b"\xff\xfe" + (len(secret) + 2).to_bytes(2) + secret + picture[2:]
     gallery = anna.gallery()["id"]
-    photo = anna.upload(gallery, commented)
+    photo = anna.upload(gallery, with_comment(jpeg(640, 480), secret))
     run_jobs()
     assert anna.photo(photo)["status"] == "ready"
     return gallery, photo, secret
@@ -109,12 +107,12 @@ class Dying:
 def test_no_volume_holds_a_byte_of_a_finished_erasure(anna: Photographer, own_store: ObjectStore) -> None:
     kept, other, stays = planted(anna)
     gallery, _, secret = planted(anna)
-    assert files_with(own_store, secret)
+    assert files_with(own_store.directory, secret)
     report = erased(anna, gallery)
     assert swept().erasures == 1
     assert finished(report)
-    assert files_with(own_store, secret) == []
-    assert files_with(own_store, stays)
+    assert files_with(own_store.directory, secret) == []
+    assert files_with(own_store.directory, stays)
     original = anna.call("GET", f"/photos/{other}/renditions/original").headers["location"]
     assert stays in client().get(original).content
     assert anna.call("GET", f"/galleries/{kept}").status_code == 200
@@ -132,7 +130,7 @@ def test_what_was_deleted_right_before_a_kill_of_the_store_is_gone_too(
     restarted(own_store)
     assert swept().erasures == 1
     assert finished(report)
-    assert files_with(own_store, secret) == []
+    assert files_with(own_store.directory, secret) == []
     original = anna.call("GET", f"/photos/{other}/renditions/original").headers["location"]
     assert stays in client().get(original).content
 
@@ -149,14 +147,14 @@ def test_without_the_purge_the_erasure_stays_open_and_the_log_says_what_to_do(
     with caplog.at_level(logging.ERROR), pytest.raises(BytesRemain):
         swept()
     assert not finished(report)
-    assert files_with(own_store, secret)
+    assert files_with(own_store.directory, secret)
     (told,) = [record for record in caplog.records if record.message == "deleted bytes remain"]
     assert "restart Safelight" in told.__dict__["reason"]
     orphans.stop(own_store)
     restarted(own_store)  # although that stop was an orderly one
     assert swept().erasures == 1
     assert finished(report)
-    assert files_with(own_store, secret) == []
+    assert files_with(own_store.directory, secret) == []
 
 
 def test_the_start_knows_how_many_objects_are_in_use(anna: Photographer) -> None:
@@ -187,12 +185,10 @@ def test_a_sweep_that_dies_before_the_compaction_leaves_it_to_the_next(
     assert not finished(report)
     assert swept().erasures == 1
     assert finished(report)
-    assert files_with(own_store, secret) == []
+    assert files_with(own_store.directory, secret) == []
 
 
-def test_a_store_that_is_away_holds_up_no_other_step(
-    anna: Photographer, own_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_is_away_holds_up_no_other_step(anna: Photographer, own_store: ObjectStore) -> None:
     gallery, _, secret = planted(anna)
     share = anna.share(anna.gallery()["id"])["share_id"]
     client().get(f"/s/{share}")
@@ -207,13 +203,13 @@ def test_a_store_that_is_away_holds_up_no_other_step(
         # An address at which nobody answers any more.
         stale = json.loads(control) | {"shell": ["/bin/false"], "master": "https://127.0.0.1:9"}
         own_store.control.write_text(json.dumps(stale))
-        with pytest.raises(BytesRemain, match="volume.fsck"):
+        with pytest.raises(BytesRemain, match=r"volume\.fsck"):
             swept()
         assert not finished(report)
     finally:
         own_store.control.write_text(control)
     assert swept().erasures == 1
-    assert files_with(own_store, secret) == []
+    assert files_with(own_store.directory, secret) == []
 
 
 def test_one_compaction_serves_all_erasures_of_a_sweep_and_none_runs_without_one(
@@ -221,7 +217,12 @@ def test_one_compaction_serves_all_erasures_of_a_sweep_and_none_runs_without_one
 ) -> None:
     runs: list[object] = []
     run = SeaweedCompactor.run
-    monkeypatch.setattr(SeaweedCompactor, "run", lambda self: (runs.append(self), run(self)))
+
+    def counted(self: SeaweedCompactor) -> None:
+        runs.append(self)
+        run(self)
+
+    monkeypatch.setattr(SeaweedCompactor, "run", counted)
     first, second = planted(anna), planted(anna)
     assert swept().erasures == 0
     assert len(runs) == 0
@@ -229,7 +230,7 @@ def test_one_compaction_serves_all_erasures_of_a_sweep_and_none_runs_without_one
     assert swept().erasures == 2
     assert len(runs) == 1
     assert all(map(finished, reports))
-    assert [files_with(own_store, secret) for _, _, secret in (first, second)] == [[], []]
+    assert [files_with(own_store.directory, secret) for _, _, secret in (first, second)] == [[], []]
     assert swept().erasures == 0
     assert len(runs) == 1
 
@@ -237,21 +238,24 @@ def test_one_compaction_serves_all_erasures_of_a_sweep_and_none_runs_without_one
 def test_what_is_deleted_during_a_compaction_waits_for_the_next(
     anna: Photographer, own_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = planted(anna), planted(anna)
-    early = erased(anna, first[0])
+    (first, _, _), (second, _, secret) = planted(anna), planted(anna)
+    early = erased(anna, first)
     late: list[str] = []
     run = SeaweedCompactor.run
 
     def run_then_delete(self: SeaweedCompactor) -> None:
         run(self)
-        monkeypatch.setattr(SeaweedCompactor, "run", lambda _self: None)  # of the sweep that removes its rows
-        late.append(erased(anna, second[0]))
-        sql("DELETE FROM galleries WHERE id = cast(:id AS uuid)", id=second[0])
+        monkeypatch.setattr(SeaweedCompactor, "run", run)
+        late.append(erased(anna, second))
+        steps._erase(storage(), Queue(), Swept())  # as another sweep at the same time, which has come this far
 
     monkeypatch.setattr(SeaweedCompactor, "run", run_then_delete)
     assert swept().erasures == 1
-    assert finished(early)
-    assert not finished(late[0])
+    assert (finished(early), finished(late[0])) == (True, False)
+    assert files_with(own_store.directory, secret)
+    assert swept().erasures == 1
+    assert finished(late[0])
+    assert files_with(own_store.directory, secret) == []
 
 
 def test_two_sweeps_at_once_finish_each_erasure_once_and_leave_no_byte(
@@ -262,7 +266,7 @@ def test_two_sweeps_at_once_finish_each_erasure_once_and_leave_no_byte(
     done = in_parallel(2, lambda _: swept().erasures, threads=2)
     assert sum(done) == 3
     assert all(map(finished, reports))
-    assert [files_with(own_store, secret) for _, _, secret in galleries] == [[], [], []]
+    assert [files_with(own_store.directory, secret) for _, _, secret in galleries] == [[], [], []]
 
 
 def test_a_compaction_that_another_is_in_the_way_of_is_repeated(
@@ -283,7 +287,7 @@ def test_a_compaction_that_another_is_in_the_way_of_is_repeated(
     assert swept().erasures == 1
     assert len(calls) == 2
     assert finished(report)
-    assert files_with(own_store, secret) == []
+    assert files_with(own_store.directory, secret) == []
 
 
 def test_compactions_in_vain_leave_the_erasure_open(
@@ -300,9 +304,9 @@ def test_compactions_in_vain_leave_the_erasure_open(
     (told,) = [record for record in caplog.records if record.message == "deleted bytes remain"]
     assert "free disk space" in told.__dict__["reason"]
     assert not finished(report)
-    assert files_with(own_store, secret)
+    assert files_with(own_store.directory, secret)
     assert swept().erasures == 1
-    assert files_with(own_store, secret) == []
+    assert files_with(own_store.directory, secret) == []
 
 
 def test_a_volume_that_became_read_only_is_compacted_by_name(anna: Photographer, own_store: ObjectStore) -> None:
@@ -316,7 +320,7 @@ def test_a_volume_that_became_read_only_is_compacted_by_name(anna: Photographer,
     report = erased(anna, gallery)
     try:
         SeaweedCompactor(own_store.directory).run()
-        assert files_with(own_store, secret) == []
+        assert files_with(own_store.directory, secret) == []
     finally:
         own_store.shell(mark.format("writable"))
     assert swept().erasures == 1
@@ -346,7 +350,7 @@ def test_erasures_finish_while_others_upload_and_delete(anna: Photographer, own_
         report = erased(anna, gallery)
         swept()
         assert finished(report)
-        assert files_with(own_store, secret) == []
+        assert files_with(own_store.directory, secret) == []
     finally:
         over.set()
         using.join()

@@ -42,7 +42,7 @@ def killed_after_delete(store: ObjectStore) -> bytes:
     secret = canary()
     client = store.client()
     client.put_object(Bucket=BUCKET, Key="gone", Body=secret + os.urandom(40_000))
-    assert files_with(store, secret)
+    assert files_with(store.directory, secret)
     client.delete_object(Bucket=BUCKET, Key="gone")
     store.kill()
     return secret
@@ -78,7 +78,7 @@ def test_what_a_killed_store_forgot_to_mark_is_removed_and_nothing_else(
     monkeypatch.setattr(compaction, "_ATTEMPTS", 2)
     with pytest.raises(compaction.BytesRemain, match="restart Safelight"):
         compact(store)
-    assert files_with(store, secret)
+    assert files_with(store.directory, secret)
     store.kill()
 
     assert purged(store, database_url) == ["  1 pieces of deleted objects removed from the object store"]
@@ -86,10 +86,11 @@ def test_what_a_killed_store_forgot_to_mark_is_removed_and_nothing_else(
     assert not (store.directory / orphans.SUSPECTED).exists()
     store.start()
     compact(store)
-    assert files_with(store, secret) == []
+    assert files_with(store.directory, secret) == []
     client = store.client()
-    parts = [{"PartNumber": 1, "ETag": part}]
-    client.complete_multipart_upload(Bucket=BUCKET, Key="half", UploadId=upload, MultipartUpload={"Parts": parts})
+    client.complete_multipart_upload(
+        Bucket=BUCKET, Key="half", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]}
+    )
     for key, body in (kept | {"half": half}).items():
         assert client.get_object(Bucket=BUCKET, Key=key)["Body"].read() == body
 
@@ -115,7 +116,7 @@ def test_an_orderly_stop_marks_what_was_deleted(store: ObjectStore) -> None:
     assert not orphans.begin(store.directory)
     store.start()
     compact(store)
-    assert files_with(store, secret) == []
+    assert files_with(store.directory, secret) == []
 
 
 def test_a_store_that_lost_objects_keeps_their_bytes(store: ObjectStore, database_url: str) -> None:
@@ -126,7 +127,7 @@ def test_a_store_that_lost_objects_keeps_their_bytes(store: ObjectStore, databas
     assert "of lost objects" in said
     orphans.stop(store)
     store.start()
-    assert files_with(store, secret)
+    assert files_with(store.directory, secret)
     orphans.stop(store)
     assert orphans.begin(store.directory), "an orderly stop does not make up for a purge that failed"
 
@@ -144,7 +145,7 @@ def test_a_database_that_does_not_answer_puts_the_purge_off(store: ObjectStore) 
     secret = killed_after_delete(store)
     (said,) = purged(store, "postgresql://nobody:x@127.0.0.1:9/none")
     assert "The next start tries again" in said
-    assert files_with(store, secret)
+    assert files_with(store.directory, secret)
 
 
 def test_a_new_store_has_nothing_to_purge(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ class SeaweedCompactor:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with (self._folder / "compaction.lock").open("a") as file:
+        lock = self._folder / "compaction.lock"
+        lock.touch(0o600)
+        with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -86,7 +88,7 @@ class SeaweedCompactor:
                 return
             in_vain = 0 if fewest is None or orphans < fewest else in_vain + 1
             fewest = orphans
-        (self._folder / ORPHANS).touch()
+        (self._folder / ORPHANS).touch(0o600)
         raise BytesRemain(
             f"The store holds {fewest} pieces that belong to no object: of uploads under way, or of deletions that a "
             "crash cut off. If the next sweep finds them too, restart Safelight: the start removes them"

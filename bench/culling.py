@@ -22,7 +22,8 @@ from PIL import Image
 from bench import scenes
 from bench.measure import ROOT, median, verdict
 from safelight.analyses import culling, looks
-from safelight.pictures import confine, metrics
+from safelight.pictures import metrics
+from safelight.pictures.environment import environment
 
 
 def measured(task: tuple[int, int]) -> culling.Frame:
@@ -70,7 +71,7 @@ def figures_cost(rounds: int) -> None:
     """CPU time (user and system) of one photo's figures from the 1600 px preview, as the child that takes them is set
     up: in a process of its own, with one thread, without libvips' cache."""
     command = [sys.executable, "-m", "bench.culling", "--figures", str(rounds)]
-    subprocess.run(command, env=confine.environment(sys.path), cwd=ROOT, check=True)
+    subprocess.run(command, env=environment(sys.path), cwd=ROOT, check=True)
 
 
 def figures(rounds: int) -> None:

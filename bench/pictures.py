@@ -57,7 +57,7 @@ import json, os, sys, time
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from safelight.pictures import child
-from safelight.pictures.nursery import NURSERY
+from safelight.pictures.child import NURSERY
 data = Path(sys.argv[1]).read_bytes()
 def cpu():
     fields = Path(f"/proc/{NURSERY._warm}/stat").read_text().rpartition(")")[2].split()

@@ -46,6 +46,7 @@ class Function:
     """One function of the template.
 
     `environment` holds its variables with plain values; references to other resources are the supervisor's to give.
+    SANDBOX is not among them: what the template says there is about Lambda.
     `timeout` is seconds, `memory` MiB.
     """
 
@@ -119,7 +120,11 @@ class Template:
                 handler=properties["Handler"],
                 timeout=int(properties.get("Timeout", 3)),
                 memory=int(properties.get("MemorySize", 128)),
-                environment={key: str(value) for key, value in variables.items() if not isinstance(value, dict)},
+                environment={
+                    key: str(value)
+                    for key, value in variables.items()
+                    if not isinstance(value, dict) and key != "SANDBOX"
+                },
             )
         return found
 

@@ -26,7 +26,9 @@ from local.events import schedule_event, wake_up_event
 from local.runtime import Handler
 from local.template import Template
 from safelight import telemetry
+from safelight.errors import Unavailable
 from safelight.jobs.due import DUE
+from safelight.sandboxes import watch
 
 log = logging.getLogger("local.worker")
 
@@ -131,6 +133,17 @@ class Worker:
                 log.debug("the connection was closed by the other end")
 
 
+def report(stopping: threading.Event) -> None:
+    """Prove the sandbox at the start, and report it until `stopping` is set: what /health and /metrics say."""
+    while True:
+        try:
+            watch.report()
+        except Unavailable:
+            log.warning("the sandbox cannot be reported, trying again: no database")
+        if stopping.wait(watch.RENEW_SECONDS):
+            return
+
+
 def main() -> None:
     """Run the workers of a template until SIGTERM."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -143,6 +156,7 @@ def main() -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stopping.set())
+    threading.Thread(target=report, args=(worker.stopping,), name="sandbox report", daemon=True).start()
     worker.run()
 
 

@@ -1,6 +1,7 @@
 """Typed settings, read from the environment once."""
 
 import os
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +47,11 @@ class Settings(BaseModel):
     aws_session_token: SecretStr | None = None
     seaweedfs_control: Path | None = None
 
+    # Whether files from outside are only opened in a process that is proved to be confined (docs/decisions/0012), or
+    # the platform is what confines them.
+    sandbox: Literal["required", "platform"] = "required" if sys.platform == "linux" else "platform"
+    aws_lambda_function_name: str | None = None
+
     archive_stream_limit: int | None = Field(default=None, gt=0)
     archive_part_size: int = Field(default=64 * MIB, ge=5 * MIB, le=512 * MIB)
     archive_window: int = Field(default=16 * MIB, ge=MIB)
@@ -61,6 +67,15 @@ class Settings(BaseModel):
     def _check_socket(self) -> Self:
         if self.s3_socket is not None and not (self.s3_endpoint or "").startswith("http://"):
             raise ValueError("S3_SOCKET needs an S3_ENDPOINT that starts with http://")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_an_open_door(self) -> Self:
+        if self.sandbox == "platform" and sys.platform == "linux" and not self.aws_lambda_function_name:
+            raise ValueError(
+                "SANDBOX=platform is for Lambda and macOS: on Linux nothing else would confine the programs that open "
+                "photos. Remove SANDBOX, or set it to required; docs/operations.md says what the sandbox needs"
+            )
         return self
 
     @property

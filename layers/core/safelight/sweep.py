@@ -26,6 +26,7 @@ from safelight.photos import keys, queries, upload
 from safelight.photos.upload import Heads
 from safelight.queue import Queue
 from safelight.reprocessing import queries as reprocessing_queries
+from safelight.sandboxes import reports
 from safelight.shares import queries as share_queries
 from safelight.storage.compaction import BytesRemain
 from safelight.storage.objects import ObjectInfo
@@ -173,6 +174,7 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
         share_queries.forget_salts(session)
         account_queries.forget_sessions(session, TOKENS_KEPT, 50 * BATCH)
         session.execute(text(throttle.FORGET))
+        reports.forget(session)
         event_queries.forget(session, EVENTS_KEPT)
 
 

@@ -17,9 +17,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 import psutil
 from PIL import Image
 
-from safelight.pictures.child import render
+from safelight.pictures.child import NURSERY, render
 from safelight.pictures.errors import UnreadablePicture
-from safelight.pictures.nursery import NURSERY
 from safelight.pictures.types import SIZES, Rendered
 from tests.core.pictures.hostile import Upload, everything
 from tests.core.pictures.samples import jpeg

@@ -13,9 +13,10 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from bench.scenes import grainy
 from safelight.pictures import faces, metrics, palette
+from safelight.pictures.environment import environment
 from safelight.pictures.errors import PicturesUnavailable, UnreadablePicture
 from safelight.pictures.measures import Metrics, checked
-from safelight.pictures.nursery import Nursery
+from safelight.sandbox.nursery import Nursery
 from tests.core.pictures.drawn import portrait
 from tests.core.pictures.samples import encode, scene
 
@@ -240,7 +241,7 @@ def test_what_is_no_picture_is_not_searched(data: bytes) -> None:
 
 
 def test_a_machine_that_cannot_search_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = Nursery("cascade")
+    fresh = Nursery("safelight.pictures.cascade", environment)
     monkeypatch.setattr(faces, "NURSERY", fresh)
     monkeypatch.setattr("sys.executable", "/nonexistent/python")
     with pytest.raises(PicturesUnavailable):

@@ -5,10 +5,11 @@ from safelight.analyses import processing
 from safelight.analyses.service import FACES_JOB
 from safelight.jobs.wake import woken
 from safelight.pictures import faces
+from safelight.sandboxes.watch import watched
 
 
 def handle_record(key: str) -> None:
     """A wake-up `jobs/find_faces/{job_id}`; anything else is dropped."""
     job_id = woken(key, FACES_JOB)
     if job_id is not None:
-        processing.find_faces(job_id, storage.storage(), faces.find)
+        processing.find_faces(job_id, storage.storage(), watched(faces.find))

@@ -20,8 +20,8 @@ from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
 from safelight.models import Analysis
 from safelight.photos import damage
-from safelight.photos.processing import BadUpload, whole
-from safelight.pictures.errors import UnreadablePicture
+from safelight.photos.processing import SANDBOX_SECONDS, BadUpload, whole
+from safelight.pictures.errors import SandboxUnavailable, UnreadablePicture
 from safelight.pictures.types import Rendered
 from safelight.queue import Queue
 from safelight.storage.objects import ObjectInfo
@@ -105,6 +105,10 @@ def _attempt(held: Claim, analysis: Analysis, attempt: Callable[[Claim, Analysis
     except (BadUpload, UnreadablePicture, Damaged) as error:
         _end(held, error.detail, last=True)
         log.info("not analysed", extra={"reason": error.detail})
+    except SandboxUnavailable as error:
+        with transaction() as session:
+            jobs.wait(session, held, error.detail, SANDBOX_SECONDS)
+        log.warning("the analysis waits for the sandbox")
     except Exception as error:
         log.exception("not analysed", extra={"attempt": held.attempt})
         _end(held, kind(error), last=held.last, told=GAVE_UP)

@@ -9,6 +9,7 @@ from safelight.db.engine import transaction
 from safelight.jobs import wake
 from safelight.pictures import child
 from safelight.queue import Queue
+from safelight.sandboxes.watch import watched
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def handle_record(key: str) -> None:
     """An upload `analyses/{id}/upload` or a wake-up `jobs/analyse_photo/{job_id}`; anything else is dropped."""
     job_id = _arrived(key) if key.endswith("/upload") else wake.woken(key, service.JOB)
     if job_id is not None:
-        processing.measure(job_id, storage.storage(), child.render, wake.queue())
+        processing.measure(job_id, storage.storage(), watched(child.render), wake.queue())
 
 
 def _arrived(key: str) -> uuid.UUID | None:

@@ -121,6 +121,21 @@ def release(session: Session, held: Claim, seconds: float) -> None:
     _change(session, held, status="queued", attempts=0, lease_until=None, run_after=queries.seconds_from_now(seconds))
 
 
+def wait(session: Session, held: Claim, reason: str, seconds: float) -> None:
+    """What the job needs is not there, through no fault of its own: go on in about `seconds`, with as many attempts
+    left as before the claim. Raises LeaseLost."""
+    delay = seconds * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+    _change(
+        session,
+        held,
+        status="queued",
+        attempts=held.attempt - 1,
+        lease_until=None,
+        error=reason[:ERROR_CHARACTERS],
+        run_after=queries.seconds_from_now(delay),
+    )
+
+
 def wake(session: Session, queue: Queue, kind: str, job_id: uuid.UUID) -> None:
     """Say once more, after the commit, that a job is due."""
     after_commit(session, lambda: queue.wake(kind, job_id))

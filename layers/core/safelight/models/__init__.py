@@ -9,6 +9,7 @@ from safelight.models.event import Event
 from safelight.models.gallery import CleanOriginal, Gallery, Photo, Rendition
 from safelight.models.job import Job
 from safelight.models.reprocessing import Reprocessing
+from safelight.models.sandbox import SandboxReport
 from safelight.models.selection import Selection, SelectionPhoto
 from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink, VisitorSalt
 from safelight.models.throttle import Throttle
@@ -29,6 +30,7 @@ __all__ = [
     "RefreshToken",
     "Rendition",
     "Reprocessing",
+    "SandboxReport",
     "Selection",
     "SelectionPhoto",
     "ShareEvent",

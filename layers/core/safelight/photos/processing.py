@@ -21,13 +21,16 @@ from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
 from safelight.models import Photo, Rendition
 from safelight.photos import keys, queries
-from safelight.pictures.errors import UnreadablePicture
+from safelight.pictures.errors import SandboxUnavailable, UnreadablePicture
 from safelight.pictures.types import Rendered
 from safelight.pictures.types import Rendition as MadeRendition
 from safelight.storage.objects import ObjectInfo
 from safelight.telemetry import kind, log_context
 
 log = logging.getLogger(__name__)
+
+SANDBOX_SECONDS = 60.0
+"""Before a job that waits for the sandbox looks again, at most."""
 
 GAVE_UP = "We could not process this photo although we tried several times. Please upload it again."
 
@@ -101,6 +104,10 @@ def _attempt(held: Claim, photo: _Photo, store: Store, render: Render) -> None:
     except (BadUpload, UnreadablePicture) as error:
         _fail(held, error.detail)
         log.info("photo refused", extra={"reason": error.detail})
+    except SandboxUnavailable as error:
+        with transaction() as session:
+            jobs.wait(session, held, error.detail, SANDBOX_SECONDS)
+        log.warning("photo waits for the sandbox")
     except Exception as error:
         log.exception("photo not processed", extra={"attempt": held.attempt})
         _later(held, kind(error))

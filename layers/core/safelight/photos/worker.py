@@ -9,6 +9,7 @@ from safelight.jobs.wake import woken
 from safelight.photos import keys, processing, upload
 from safelight.pictures import child
 from safelight.queue import Queue
+from safelight.sandboxes.watch import watched
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def handle_record(key: str) -> None:
     """An upload `incoming/{photo_id}`, or a wake-up `jobs/process_photo/{job_id}`; anything else is dropped."""
     job_id = _arrived(key) if key.startswith(keys.INCOMING) else woken(key, upload.JOB)
     if job_id is not None:
-        processing.process(job_id, storage.storage(), child.render)
+        processing.process(job_id, storage.storage(), watched(child.render))
 
 
 def _arrived(key: str) -> uuid.UUID | None:

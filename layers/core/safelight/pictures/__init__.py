@@ -2,8 +2,8 @@
 
     facts   what a file is, from its header alone: no decoder runs
     render  one decode, every rendition (a pure function)
-    child   `render` behind a process wall with limits: what the product calls
-            (nursery: its children's home; inside: their side; confine: what they give up; wire: how they answer)
+    child   `render` behind a process wall with limits (`safelight.sandbox`): what the product calls
+            (inside: the child's side; environment: its variables; wire: how it answers)
     errors  `UnreadablePicture` (the file's fault), `PicturesUnavailable` (the machine's, retry)
 
 Importing this package loads neither libvips nor thumbhash.

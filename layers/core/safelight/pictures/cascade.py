@@ -12,7 +12,10 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENCV_IO_MAX_I
 import cv2
 import numpy as np
 
-from . import faces, warm
+from safelight.sandbox import warm
+from safelight.sandbox.profiles import PICTURE
+
+from . import faces
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 # The long side in px at which faces are looked for: one of 40 px is enough for the cascade, which was trained on 24.
@@ -55,4 +58,4 @@ def work(data: bytes) -> bytes:
 if __name__ == "__main__":
     if _detector.empty():
         raise SystemExit("the cascade is missing")
-    warm.serve(work)
+    warm.serve(work, PICTURE)

@@ -23,3 +23,22 @@ class PicturesUnavailable(Unavailable):
 
     code = "pictures_unavailable"
     title = "Pictures cannot be processed at the moment: try again shortly"
+
+
+class SandboxViolation(UnreadablePicture):
+    """While the file was opened, the decoder made a system call that no decoder makes: an attempt to break out."""
+
+    code = "sandbox_violation"
+    title = (
+        "Opening this file did something that opening a photo never does, so it was stopped. "
+        "Export it again from the original and upload the new file."
+    )
+
+
+class SandboxUnavailable(PicturesUnavailable):
+    """This machine cannot confine the process that would open the picture. It waits, without using up its attempts.
+
+    `detail` says what failed.
+    """
+
+    code = "sandbox_unavailable"

@@ -4,48 +4,53 @@ The child (`cascade`) runs OpenCV, which no other part of the product loads. It 
 never what somebody uploaded.
 """
 
-import json
 import signal
-import struct
 from typing import Any
 
-from . import wire
-from .errors import PicturesUnavailable, UnreadablePicture
-from .nursery import Nursery
+from safelight.sandbox.errors import SandboxMissing
+from safelight.sandbox.nursery import Nursery
+from safelight.sandbox.wire import MAX_HEAD, Limits, frame, split
+
+from .child import REQUIRED
+from .environment import environment
+from .errors import PicturesUnavailable, SandboxUnavailable, SandboxViolation, UnreadablePicture
 
 MOST = 100
-_MEMORY = 1536 * 1024**2
-_CPU_SECONDS = 20
-_WALL_SECONDS = 40.0
+_LIMITS = Limits(memory=1536 * 1024**2, cpu_seconds=20, wall_seconds=40.0, answer=MAX_HEAD)
 _BOX = ("x", "y", "width", "height")
 _NOT_SEARCHED = "This picture could not be searched for faces."
 
-NURSERY = Nursery("cascade")
+NURSERY = Nursery("safelight.pictures.cascade", environment)
 
 
-def find(data: bytes) -> list[dict[str, float]]:
+def find(data: bytes, *, required: bool = REQUIRED) -> list[dict[str, float]]:
     """Faces in a JPEG, the surest first: `x`, `y`, `width`, `height` as shares of the picture, and `score`.
 
-    Raises UnreadablePicture (do not retry) and PicturesUnavailable (retry).
+    Raises UnreadablePicture (do not retry) and PicturesUnavailable (retry), with the subclasses that `child.render`
+    has for the sandbox.
     """
     try:
-        end = NURSERY.run(data, memory=_MEMORY, cpu_seconds=_CPU_SECONDS, wall_seconds=_WALL_SECONDS)
+        end = NURSERY.run(data, _LIMITS, required=required)
+    except SandboxMissing as error:
+        raise SandboxUnavailable(error.reason) from error
     except (OSError, MemoryError) as error:
         raise PicturesUnavailable from error
     if not end.began or end.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         raise PicturesUnavailable
+    if end.violation:
+        raise SandboxViolation
     if end.code != 0:
         raise UnreadablePicture(_NOT_SEARCHED)
     try:
-        (length,) = struct.unpack_from(">I", end.raw, 1)
-        return [_face(one) for one in json.loads(end.raw[5 : 5 + length])["faces"][:MOST]]
-    except (struct.error, ValueError, TypeError, KeyError, RecursionError) as error:
+        head, _ = split(end.raw)
+        return [_face(one) for one in head["faces"][:MOST]]
+    except (ValueError, TypeError, KeyError) as error:
         raise UnreadablePicture(_NOT_SEARCHED) from error
 
 
 def answer(faces: list[dict[str, float]]) -> bytes:
     """What the child writes."""
-    return wire.frame({"faces": faces})
+    return frame({"faces": faces})
 
 
 def _face(given: Any) -> dict[str, float]:

@@ -1,8 +1,11 @@
-"""The other side of the wall for renditions: what a child does with a picture, by libvips (`warm` forks it)."""
+"""The other side of the wall for renditions: what a child does with a picture, by libvips."""
 
 import sys
 
-from . import warm, wire
+from safelight.sandbox import warm
+from safelight.sandbox.profiles import PICTURE
+
+from . import wire
 
 # thumbhash would load Pillow, a second set of decoders, wherever it happens to be installed.
 sys.modules["PIL"] = None  # type: ignore[assignment]  # the documented way to make an import fail
@@ -22,4 +25,4 @@ def work(data: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    warm.serve(work)
+    warm.serve(work, PICTURE)

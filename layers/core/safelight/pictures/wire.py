@@ -1,40 +1,30 @@
-"""How the child's answer crosses the pipe: a mark, a length, JSON, then the renditions' bytes.
+"""What a child answers about a picture: JSON, then the renditions' bytes.
 
-The child handled hostile bytes and may have been taken over by them, so the answer is data to be checked, never an
-object to be revived: no pickle, every field validated, everything bounded.
+The child handled hostile bytes and may have been taken over by them: every field is validated, everything is bounded.
 """
 
 import hashlib
-import json
 import math
 import re
-import struct
 import zlib
 from datetime import UTC, datetime
 
 from safelight import splice
+from safelight.sandbox.wire import Garbled, frame, split
 
 from .facts import CONTENT_TYPES, MAX_SIDE
 from .measures import checked
 from .strip import checked_clean
 from .types import SIZES, Camera, Clean, Rendered, Rendition
 
-# What the product sends for a child: bytes of address space, seconds of processor time. With it come three descriptors:
-# the picture, the pipe for the answer, and the pipe for two records: the child's number, then its exit code.
-REQUEST = struct.Struct("<qq")
-RECORD = struct.Struct("<i")
-# Written by itself, when the child has started up and turns to the picture.
-READY = b"R"
-MAX_BYTES = 64 * 1024 * 1024
 _MAX_TEXT = 600
 _TEXT_KEYS = {"make", "model", "lens", "exposure", "utc_offset", "local_time"}
 _NUMBER_KEYS = {"aperture", "iso", "focal_length", "orientation"}
 _FLAGS = {"flash"}
+_KEYS = {
+    "width", "height", "thumbhash", "taken_at", "camera", "format", "metrics", "clean", "renditions",
+}  # fmt: skip
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-
-
-class Garbled(ValueError):
-    """What came through the pipe is not an answer."""
 
 
 def dump(answer: Rendered | str) -> bytes:
@@ -56,7 +46,7 @@ def dump(answer: Rendered | str) -> bytes:
     return frame(head) + b"".join(r.data for r in answer.renditions)
 
 
-def load(raw: bytes, data: bytes) -> Rendered | str:
+def load(raw: bytes | bytearray, data: bytes) -> Rendered | str:
     """The answer in `raw` (all that came through the pipe) about the picture `data`, or the reason it carries.
 
     The hashes of the original and of the clean file are computed here, not taken from the child.
@@ -64,16 +54,17 @@ def load(raw: bytes, data: bytes) -> Rendered | str:
     Raises `Garbled` for anything that `dump` would not have written.
     """
     try:
-        (length,) = struct.unpack_from(">I", raw, 1)
-        head = json.loads(raw[5 : 5 + length])
+        head, body = split(raw)
         if set(head) == {"reason"}:
             return _line(head["reason"])
-        return _rendered(head, memoryview(raw)[5 + length :], data)
-    except (struct.error, ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
+        return _rendered(head, body, data)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise Garbled(str(error)) from error
 
 
 def _rendered(head: dict[str, object], body: memoryview, data: bytes) -> Rendered:
+    if set(head) != _KEYS:
+        raise Garbled("keys")
     taken = head["taken_at"]
     table = head["renditions"]
     if not isinstance(table, list) or [row[0] for row in table] != list(SIZES):
@@ -156,9 +147,3 @@ def _side(value: object, limit: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
         raise Garbled("dimension")
     return value
-
-
-def frame(head: object) -> bytes:
-    """`head` as JSON behind its length."""
-    encoded = json.dumps(head, ensure_ascii=False).encode()
-    return struct.pack(">I", len(encoded)) + encoded

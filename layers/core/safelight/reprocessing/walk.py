@@ -18,7 +18,8 @@ from safelight.errors import StorageUnavailable
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
 from safelight.models import Photo, Reprocessing
-from safelight.photos.processing import Render
+from safelight.photos.processing import SANDBOX_SECONDS, Render
+from safelight.pictures.errors import SandboxUnavailable
 from safelight.queue import Queue
 from safelight.reprocessing import photo as one
 from safelight.reprocessing import queries
@@ -87,6 +88,12 @@ def _slice(held: Claim, store: one.Store, render: Render, queue: Queue, until: f
                 error.note(session, photo.id)
                 held = _skip(session, held, row, photo.id, error.detail)
             continue
+        except SandboxUnavailable as error:
+            with transaction() as session:
+                _held(session, held)
+                jobs.wait(session, held, error.detail, SANDBOX_SECONDS)
+            log.warning("the gallery waits for the sandbox")
+            return
         except Exception as error:
             log.exception("photo not reprocessed", extra={"photo_id": str(photo.id), "attempt": held.attempt})
             _later(held, photo.id, error)

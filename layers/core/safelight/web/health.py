@@ -1,35 +1,53 @@
-"""Is everything there that requests need?"""
+"""Is everything there that the service needs?"""
 
 import logging
 from typing import Literal
 
 from fastapi import Response
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from safelight import __version__
 from safelight.db.engine import transaction
 from safelight.errors import Unavailable
+from safelight.sandboxes import reports
+from safelight.sandboxes.reports import Report
 
 log = logging.getLogger(__name__)
 
 
 class Health(BaseModel):
-    """`database` is what every request needs; the store is asked by none of the API's functions to answer."""
+    """`database` is what every request needs; the store is asked by none of the API's functions to answer.
+
+    `sandbox` is what confines the processes that open photos, as their workers report: `ok`, `platform` (Lambda or
+    macOS confine them), `missing` (photos wait; `detail` says why), or `unknown` when no worker reported of late.
+    """
 
     status: Literal["ok", "unavailable"]
     version: str
     database: Literal["ok", "unavailable"]
+    sandbox: Literal["ok", "platform", "missing", "unknown"]
+    detail: str | None = None
 
 
 def check(response: Response) -> Health:
-    """Ask the database; 503 when it does not answer."""
+    """Ask the database; 503 when it does not answer, or a worker reports that its sandbox is missing."""
     response.headers["Cache-Control"] = "no-store"
     try:
         with transaction() as session:
-            session.execute(text("SELECT 1"))
+            found = [report for report in reports.everything(session) if report.fresh]
     except Unavailable:
         log.warning("database unavailable")
         response.status_code = 503
-        return Health(status="unavailable", version=__version__, database="unavailable")
-    return Health(status="ok", version=__version__, database="ok")
+        return Health(status="unavailable", version=__version__, database="unavailable", sandbox="unknown")
+    missing = [report for report in found if report.state == "missing"]
+    if missing:
+        response.status_code = 503
+        detail = f"Photos wait, because the processes that open them cannot be confined: {missing[0].reason}."
+        return Health(status="unavailable", version=__version__, database="ok", sandbox="missing", detail=detail)
+    return Health(status="ok", version=__version__, database="ok", sandbox=_weakest(found))
+
+
+def _weakest(found: list[Report]) -> Literal["ok", "platform", "unknown"]:
+    if not found:
+        return "unknown"
+    return "platform" if any(report.state == "platform" for report in found) else "ok"

@@ -1,0 +1,107 @@
+"""A warm process, which proves the seal once and then only forks.
+
+Loading Python and a library that opens files takes more processor time than a small file does, so it happens once. The
+warm process never sees an input's bytes: it passes descriptors on. Every input gets a fork of that untouched state,
+with limits that start at zero, and nothing a child does outlives it.
+"""
+
+import gc
+import os
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from . import privileges, wire
+from .child import Work, become
+from .profiles import Profile
+from .proof import Proof, prove
+
+CONTROL = 3
+"""The descriptor of the socket on which the product asks for children."""
+REQUIRED, PLATFORM = "required", "platform"
+"""The one argument of the process: whether its children must be sealed, or take what the platform allows."""
+
+
+@dataclass
+class _Warm:
+    control: socket.socket
+    work: Work
+    program: bytes | None
+    required: bool
+    reports: dict[int, int] = field(default_factory=dict)
+    """By the number of a child that runs: where its end is reported."""
+
+
+def serve(work: Work, profile: Profile) -> None:
+    """Prove the seal and say what came of it; then fork a child for each request on the control socket, and report how
+    each ends, until the socket is closed. Where the seal is required and does not hold, no child is forked."""
+    required = sys.argv[1:] != [PLATFORM]
+    control = socket.socket(fileno=CONTROL)
+    if sys.platform == "linux":
+        privileges.drop_bounding_set()
+    program = profile.program()
+    try:
+        proof = prove(program, required=required)
+    except OSError as error:
+        proof = Proof(error=f"no process can be forked: {error}")
+    control.sendall(proof.dump())
+    if required and proof.refusal:
+        return
+    gc.freeze()
+    _serve(_Warm(control, work, program, required))
+
+
+def _serve(warm: _Warm) -> None:
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    with selectors.DefaultSelector() as selector:
+        selector.register(warm.control, selectors.EVENT_READ)
+        selector.register(wake, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj == wake:
+                    os.read(wake, 4096)
+                elif not _fork(warm):
+                    return
+            _report(warm.reports)
+
+
+def _fork(warm: _Warm) -> bool:
+    request, descriptors, _, _ = socket.recv_fds(warm.control, wire.REQUEST.size, 3)
+    if len(request) < wire.REQUEST.size or len(descriptors) < 3:
+        return False  # the product closed its end, or is gone
+    source, answer, report = descriptors
+    memory, cpu_seconds = wire.REQUEST.unpack(request)
+    limits = wire.Limits(memory=memory, cpu_seconds=cpu_seconds)
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        pid = -1
+    if pid == 0:
+        become(warm.work, warm.program, limits, parent, (source, answer), required=warm.required)
+    os.close(source)
+    os.close(answer)
+    with suppress(OSError):
+        os.write(report, wire.RECORD.pack(pid))
+    if pid > 0:
+        warm.reports[pid] = report
+    else:
+        os.close(report)
+    return True
+
+
+def _report(reports: dict[int, int]) -> None:
+    while reports:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        report = reports.pop(pid)
+        with suppress(OSError):  # nobody waits for it any more
+            os.write(report, wire.RECORD.pack(os.waitstatus_to_exitcode(status)))
+        os.close(report)

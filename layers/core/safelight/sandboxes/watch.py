@@ -1,0 +1,98 @@
+"""A worker's side: call what opens files as the settings say, and report what became of its sandbox."""
+
+import logging
+import socket
+from collections.abc import Callable
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from safelight.config import settings
+from safelight.db.engine import transaction
+from safelight.errors import Unavailable
+from safelight.pictures import child, faces
+from safelight.pictures.errors import SandboxUnavailable, SandboxViolation
+from safelight.sandbox.errors import SandboxMissing
+from safelight.sandboxes import reports
+from safelight.sandboxes.reports import State
+
+log = logging.getLogger(__name__)
+
+RENEW_SECONDS = 20.0
+"""Between two reports of a worker that runs all the time."""
+_GOOD_SECONDS = 3 * RENEW_SECONDS
+# On Lambda only jobs report, and those that wait are looked at with each sweep, every five minutes.
+_MISSING_SECONDS = 600.0
+
+_NOT_STARTED = "the process that opens photos does not start"
+
+
+def report() -> None:
+    """Prove the sandbox if that was not done yet, and report. Raises Unavailable without a database."""
+    reason = _proved()
+    state: State = "missing" if reason else _configured()
+    with transaction() as session:
+        reports.renew(session, _name(), state, reason, _GOOD_SECONDS)
+
+
+def watched[R](call: Callable[..., R]) -> Callable[..., R]:
+    """`call` (`child.render`, `faces.find`) with the sandbox that the settings ask for.
+
+    An attempt to break out is counted, and a sandbox that is missing reported; both are raised as they were.
+    """
+    required = settings().sandbox == "required"
+
+    def run(*arguments: object) -> R:
+        try:
+            return call(*arguments, required=required)
+        except SandboxViolation:
+            _violation()
+            raise
+        except SandboxUnavailable as error:
+            _missing(error.detail)
+            raise
+
+    return run
+
+
+def _proved() -> str | None:
+    """Why the sandbox is missing, if it is. The search for faces is not started for this; if it was, it counts."""
+    try:
+        child.NURSERY.prove(required=settings().sandbox == "required")
+    except SandboxMissing as error:
+        return error.reason
+    except OSError:
+        return _NOT_STARTED
+    return faces.NURSERY.refusal
+
+
+def _violation() -> None:
+    _emit("SandboxViolations", 1)
+    try:
+        with transaction() as session:
+            reports.count_violation(session, _name(), _configured())
+    except Unavailable:
+        log.warning("a violation of the sandbox is in the log, but not in the count: no database")
+
+
+def _missing(reason: str) -> None:
+    _emit("SandboxOk", 0)
+    try:
+        with transaction() as session:
+            reports.renew(session, _name(), "missing", reason, _MISSING_SECONDS)
+    except Unavailable:
+        log.warning("the sandbox is missing, and no database to report it to")
+
+
+def _emit(name: str, value: float) -> None:
+    """A metric in CloudWatch's embedded format, read off the log: on Lambda alone."""
+    if settings().aws_lambda_function_name:
+        with single_metric(name, MetricUnit.Count, value):
+            pass
+
+
+def _configured() -> State:
+    return "ok" if settings().sandbox == "required" else "platform"
+
+
+def _name() -> str:
+    return settings().aws_lambda_function_name or socket.gethostname()

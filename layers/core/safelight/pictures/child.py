@@ -6,7 +6,6 @@ credentials in its environment, and can open neither a file nor a socket; what i
 """
 
 import signal
-import sys
 
 from safelight.sandbox.errors import SandboxMissing
 from safelight.sandbox.nursery import End, Nursery
@@ -26,27 +25,23 @@ _CRASHED = (
 _STOPPED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 
 LIMITS = Limits()
-REQUIRED = sys.platform == "linux"
-"""Whether a picture is only opened behind a proved seal, where the product's settings do not say."""
 NURSERY = Nursery("safelight.pictures.inside", environment)
 
 
-def render(
-    data: bytes, content_type: str | None = None, *, limits: Limits = LIMITS, required: bool = REQUIRED
-) -> Rendered:
+def render(data: bytes, content_type: str | None = None, *, limits: Limits = LIMITS) -> Rendered:
     """Renditions and facts of an uploaded picture, made in a child process of its own.
 
     The file is first judged by its header here (`facts.inspect`). Raises `UnreadablePicture` (do not retry) when the
     file is refused, damaged, crashes the decoder or goes over a limit, its subclass `SandboxViolation` when it made the
     decoder try to break out, and `PicturesUnavailable` (retry) when this machine could not start a child, or somebody
-    stopped it; its subclass `SandboxUnavailable` when children cannot be sealed and `required` says that they must be.
+    stopped it; its subclass `SandboxUnavailable` when children must be sealed (`NURSERY.required`) and cannot be.
     """
     facts.inspect(data, content_type)
     try:
-        end = NURSERY.run(data, limits, required=required)
+        end = NURSERY.run(data, limits)
         if end.code == -signal.SIGKILL:
             # Not by us: the kernel's out-of-memory killer, or an operator. A sound picture gets a second chance.
-            end = NURSERY.run(data, limits, required=required)
+            end = NURSERY.run(data, limits)
     except SandboxMissing as error:
         raise SandboxUnavailable(error.reason) from error
     except (OSError, MemoryError) as error:

@@ -11,7 +11,6 @@ from safelight.sandbox.errors import SandboxMissing
 from safelight.sandbox.nursery import Nursery
 from safelight.sandbox.wire import MAX_HEAD, Limits, frame, split
 
-from .child import REQUIRED
 from .environment import environment
 from .errors import PicturesUnavailable, SandboxUnavailable, SandboxViolation, UnreadablePicture
 
@@ -23,14 +22,14 @@ _NOT_SEARCHED = "This picture could not be searched for faces."
 NURSERY = Nursery("safelight.pictures.cascade", environment)
 
 
-def find(data: bytes, *, required: bool = REQUIRED) -> list[dict[str, float]]:
+def find(data: bytes) -> list[dict[str, float]]:
     """Faces in a JPEG, the surest first: `x`, `y`, `width`, `height` as shares of the picture, and `score`.
 
     Raises UnreadablePicture (do not retry) and PicturesUnavailable (retry), with the subclasses that `child.render`
     has for the sandbox.
     """
     try:
-        end = NURSERY.run(data, _LIMITS, required=required)
+        end = NURSERY.run(data, _LIMITS)
     except SandboxMissing as error:
         raise SandboxUnavailable(error.reason) from error
     except (OSError, MemoryError) as error:

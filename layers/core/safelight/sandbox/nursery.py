@@ -62,6 +62,9 @@ class Nursery:
 
     def __init__(self, module: str, environment: Environment) -> None:
         self.module = module
+        self.required = sys.platform == "linux"
+        """Whether work is only done behind a proved seal. If not, the platform is the wall, and children take what they
+        can get."""
         self.refusal: str | None = None
         """Why the last proof failed; None when it held, or none was asked for yet."""
         self._environment = environment
@@ -69,14 +72,13 @@ class Nursery:
         self._control: socket.socket | None = None
         self._owner = 0
         self._warm = 0
-        self._required = True
+        self._started_as = True
         self._asked = 0.0
 
-    def run(self, data: bytes, limits: Limits, *, required: bool) -> End:
+    def run(self, data: bytes, limits: Limits) -> End:
         """Feed `data` to a child of its own and wait for its end.
 
-        `required`: only behind a seal that was proved; else the platform is the wall, and the child takes what it can
-        get. Raises SandboxMissing when there is no such seal, and `OSError` when there can be no child.
+        Raises SandboxMissing when a seal is required and does not hold, and `OSError` when there can be no child.
         """
         deadline = time.monotonic() + limits.wall_seconds
         answer, answer_end = os.pipe()
@@ -87,7 +89,7 @@ class Nursery:
                     source.write(data)
                     source.seek(0)
                     request = wire.REQUEST.pack(limits.memory, limits.cpu_seconds)
-                    self._ask(request, [source.fileno(), answer_end, report_end], required=required)
+                    self._ask(request, [source.fileno(), answer_end, report_end])
             finally:
                 os.close(answer_end)
                 os.close(report_end)
@@ -99,11 +101,11 @@ class Nursery:
             log.error("sandbox_violation", extra={"work": self.module})
         return end
 
-    def prove(self, *, required: bool) -> None:
+    def prove(self) -> None:
         """Start the warm process now, if there is none. Raises SandboxMissing, OSError."""
         with self._lock:
-            if not self._runs(required=required):
-                self._start(required=required)
+            if not self._runs():
+                self._start()
 
     def close(self) -> None:
         """End the warm process. The next `run` starts another."""
@@ -111,43 +113,43 @@ class Nursery:
             self._forget()
             self.refusal = None
 
-    def _runs(self, *, required: bool) -> bool:
-        return self._control is not None and self._owner == os.getpid() and self._required == required
+    def _runs(self) -> bool:
+        return self._control is not None and self._owner == os.getpid() and self._started_as == self.required
 
-    def _ask(self, request: bytes, descriptors: list[int], *, required: bool) -> None:
+    def _ask(self, request: bytes, descriptors: list[int]) -> None:
         with self._lock:
-            if self._control is not None and self._runs(required=required):
+            if self._control is not None and self._runs():
                 try:
                     socket.send_fds(self._control, [request], descriptors)
                     return
                 except OSError:
                     pass  # it was killed: another takes its place
-            self._start(required=required)
+            self._start()
             assert self._control is not None
             socket.send_fds(self._control, [request], descriptors)
 
-    def _start(self, *, required: bool) -> None:
-        if self.refusal and self._required == required and time.monotonic() < self._asked + AGAIN_SECONDS:
+    def _start(self) -> None:
+        if self.refusal and self._started_as == self.required and time.monotonic() < self._asked + AGAIN_SECONDS:
             raise SandboxMissing(self.refusal)
         self._forget()
-        self._required, self._asked = required, time.monotonic()
+        self._started_as, self._asked = self.required, time.monotonic()
         with ExitStack() as on_failure:
             here, there = socket.socketpair()
             on_failure.enter_context(here)
             with there:
-                self._warm = self._spawn(there, required=required)
+                self._warm = self._spawn(there)
             self._control, self._owner = here, os.getpid()
             on_failure.callback(self._forget)
-            self._judge(_proof(here), required=required)
+            self._judge(_proof(here))
             on_failure.pop_all()
         atexit.unregister(self.close)
         atexit.register(self.close)
 
-    def _spawn(self, control: socket.socket, *, required: bool) -> int:
+    def _spawn(self, control: socket.socket) -> int:
         """The number of a new warm process that has `control` as its descriptor 3."""
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-S", "-P", "-m", self.module, REQUIRED if required else PLATFORM],
+            [sys.executable, "-S", "-P", "-m", self.module, REQUIRED if self.required else PLATFORM],
             self._environment(sys.path),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -159,18 +161,18 @@ class Nursery:
             setsid=True,
         )
 
-    def _judge(self, proof: Proof, *, required: bool) -> None:
+    def _judge(self, proof: Proof) -> None:
         held = {
             "work": self.module,
             "filter": proof.profile if proof.refusal is None else "",
             "uid": proof.uid,
             "landlock": proof.landlock,
         }
-        self.refusal = proof.refusal if required else None
+        self.refusal = proof.refusal if self.required else None
         if self.refusal:
             log.error("sandbox_missing", extra=held | {"reason": self.refusal})
             raise SandboxMissing(self.refusal)
-        if not required:
+        if not self.required:
             log.warning("sandbox: the platform is the wall", extra=held | {"reason": proof.refusal})
         elif proof.uid == 0:
             log.warning("sandbox holds, but children keep the id of root, without capabilities", extra=held)

@@ -7,6 +7,7 @@ import sys
 
 from .calls import NUMBERS
 
+_NUMBERS = NUMBERS.get(os.uname().machine, {})  # looked up once: uname(2) is refused in a sealed process
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -17,7 +18,7 @@ def call(name: str | int, *arguments: Argument) -> int:
     """Make a system call, by its name or its number. -ENOSYS where the system is not Linux or has no such call."""
     if sys.platform != "linux":
         return -errno.ENOSYS
-    number = NUMBERS.get(os.uname().machine, {}).get(name) if isinstance(name, str) else name
+    number = _NUMBERS.get(name) if isinstance(name, str) else name
     if number is None:
         return -errno.ENOSYS
     result = int(_libc.syscall(ctypes.c_long(number), *map(_given, arguments)))

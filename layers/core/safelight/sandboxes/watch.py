@@ -39,11 +39,11 @@ def watched[R](call: Callable[..., R]) -> Callable[..., R]:
 
     An attempt to break out is counted, and a sandbox that is missing reported; both are raised as they were.
     """
-    required = settings().sandbox == "required"
+    _configure()
 
     def run(*arguments: object) -> R:
         try:
-            return call(*arguments, required=required)
+            return call(*arguments)
         except SandboxViolation:
             _violation()
             raise
@@ -57,7 +57,8 @@ def watched[R](call: Callable[..., R]) -> Callable[..., R]:
 def _proved() -> str | None:
     """Why the sandbox is missing, if it is. The search for faces is not started for this; if it was, it counts."""
     try:
-        child.NURSERY.prove(required=settings().sandbox == "required")
+        _configure()
+        child.NURSERY.prove()
     except SandboxMissing as error:
         return error.reason
     except OSError:
@@ -88,6 +89,10 @@ def _emit(name: str, value: float) -> None:
     if settings().aws_lambda_function_name:
         with single_metric(name, MetricUnit.Count, value):
             pass
+
+
+def _configure() -> None:
+    child.NURSERY.required = faces.NURSERY.required = settings().sandbox == "required"
 
 
 def _configured() -> State:

@@ -1,8 +1,8 @@
 """What a hostile child might try: system calls by name, as data. `battery` makes them.
 
 Strings that begin with $ stand for what only the run knows: `$victim` a file, `$folder` where it lies, `$parent` the
-process that forked the child, `$handle` the file's handle, `$buffer` memory of a page, `$page` its address, `$vector` an
-iovec of it, `$owner` the parent's number as an int.
+process that forked the child, `$handle` the file's handle, `$buffer` memory of a page, `$page` its address, `$vector`
+an iovec of it, `$owner` the parent's number as an int.
 """
 
 import struct

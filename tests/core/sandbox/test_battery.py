@@ -47,5 +47,13 @@ def test_the_same_attempts_find_the_holes_where_there_is_no_filter() -> None:
     outcomes: dict[str, str] = found["outcomes"]
     succeeded = {name for name, outcome in outcomes.items() if outcome.startswith("returned")}
     assert len(succeeded) > 60
-    assert {"openat", "fchmodat2", "shmget", "socket inet", "process_vm_readv", "mmap exec", "prlimit parent"} <= succeeded
+    assert {
+        "openat",
+        "fchmodat2",
+        "shmget",
+        "socket inet",
+        "process_vm_readv",
+        "mmap exec",
+        "prlimit parent",
+    } <= succeeded
     assert found["changed"].keys() >= {"file", "folder", "shared memory", "semaphores", "message queues"}

@@ -1,11 +1,14 @@
 """A warm process as the product's, with a filter that the variable FAULT names."""
 
+import contextlib
 import os
+import signal
 from dataclasses import replace
 
 from safelight.pictures.environment import environment
 from safelight.sandbox import bpf, warm
 from safelight.sandbox.bpf import Rule
+from safelight.sandbox.errors import SandboxMissing
 from safelight.sandbox.nursery import Nursery
 from safelight.sandbox.profiles import PICTURE, Profile
 
@@ -20,6 +23,18 @@ FAULTS = {
     # No fault but the test of all: whatever is not on the list ends the process.
     "is strict": replace(PICTURE, default=bpf.KILL),
 }
+
+
+def strict() -> Nursery:
+    """A nursery whose children die of every call that is not on the list: of those that prove the product's filter,
+    too, so that it cannot be proved, and is taken as a platform's would be."""
+    home = nursery("is strict")
+    with contextlib.suppress(SandboxMissing):
+        home.prove()
+    assert str(home.refusal).endswith(f"ended with {-signal.SIGSYS}"), home.refusal
+    home.close()
+    home.required = False
+    return home
 
 
 def nursery(fault: str) -> Nursery:

@@ -72,3 +72,9 @@ def test_the_gateways_own_answers_are_the_templates(template: Template) -> None:
 def test_paths(path: str, asked: str, found: dict[str, str] | None) -> None:
     match = compile_path(path).fullmatch(asked)
     assert (match.groupdict() if match else None) == found
+
+
+def test_what_the_template_says_of_the_sandbox_is_about_lambda_alone() -> None:
+    """On this machine it would be refused, or would open photos without one."""
+    functions = Template(Path(__file__).parents[2] / "template.yaml").functions().values()
+    assert all("SANDBOX" not in function.environment for function in functions)

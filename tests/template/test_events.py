@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import os
 import secrets
 import sys
 import uuid
@@ -52,6 +53,7 @@ RECORDED = {
     "bucket_test": "SQS",
     "schedule": "ScheduleV2",
     "migrate": "invoke",
+    "probe_platform": "invoke",
 }
 
 
@@ -292,3 +294,21 @@ def test_the_sweep_finds_an_upload_whose_event_was_lost(jpeg: bytes) -> None:
 def test_migrations_say_where_they_ended() -> None:
     newest = ScriptDirectory.from_config(Config(document.ROOT / "alembic.ini")).get_current_head()
     assert invoke("migrate", recorded("migrate")) == {"revision": newest}
+
+
+def test_the_platform_is_probed_by_trying() -> None:
+    found = json.loads(json.dumps(invoke("probe_platform", recorded("probe_platform"))))
+    assert found["kernel"] == os.uname().release
+    assert list(found["attempts"]) == [
+        "prctl(PR_SET_NO_NEW_PRIVS)",
+        "seccomp",
+        "unshare(CLONE_NEWUSER)",
+        "landlock_create_ruleset",
+        "process_vm_readv of the parent",
+        "setrlimit(RLIMIT_NOFILE, 0)",
+    ]
+    assert found["attempts"]["setrlimit(RLIMIT_NOFILE, 0)"] == "allowed"
+    holds = found["attempts"]["seccomp"] == "allowed"
+    assert holds == (sys.platform == "linux"), "the product's own machines let the filter in"
+    assert (found["refusal"] is None) == holds
+    assert found["proof"]["killed"] == holds

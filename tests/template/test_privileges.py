@@ -80,6 +80,7 @@ PREFIXES = {
         "jobs/reprocess_gallery": {"Put"},
     },
     "MigrateRole": {},
+    "ProbePlatformRole": {},
 }
 
 VERBS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,32 @@ def test_a_function_gets_every_setting_it_cannot_do_without(function: str) -> No
     assert variables >= {"STAGE", "BASE_URL"}, "the defaults of these are those of one machine"
     # What makes a function talk to another store than Amazon's must not come from the template.
     assert not variables & {"S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_functions_that_open_pictures_say_that_the_platform_is_their_wall() -> None:
+    """Lambda refuses every filter (docs/decisions/0012); elsewhere the default holds, which is to require one."""
+    said = {
+        name: function["Environment"]["Variables"].get("SANDBOX") for name, function in document.functions().items()
+    }
+    opening = {name for name in said if imports_pictures(document.ROOT / document.functions()[name]["CodeUri"])}
+    assert opening == {"ProcessPhotoFunction", "AnalysePhotoFunction", "FindFacesFunction", "ReprocessGalleryFunction"}
+    assert {name for name, value in said.items() if value == "platform"} == opening
+    assert {value for name, value in said.items() if name not in opening} == {None}
+
+
+def imports_pictures(folder: Path) -> bool:
+    """Whether a function's worker calls the room that opens pictures."""
+    rooms = re.findall(
+        r"^from safelight\.(\w+)\.(\w+) import handle_record", (folder / "app.py").read_text(), re.MULTILINE
+    )
+    core = document.ROOT / "layers" / "core" / "safelight"
+    return any("safelight.pictures" in (core / room / f"{name}.py").read_text() for room, name in rooms)
+
+
+def test_the_probe_holds_no_secret() -> None:
+    variables = document.functions()["ProbePlatformFunction"]["Environment"]["Variables"]
+    assert (variables["DATABASE_URL"], variables["JWT_SECRET"]) == ({"Ref": "AWS::NoValue"}, {"Ref": "AWS::NoValue"})
+    assert "Events" not in document.functions()["ProbePlatformFunction"]
 
 
 def test_secrets_are_references() -> None:

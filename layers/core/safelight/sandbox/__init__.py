@@ -10,7 +10,7 @@
     warm      the process that proves the seal once and then forks children
     nursery   what the product calls: starts a warm process, asks it for children
     wire      how they talk, and the limits of an answer
-    platform  what this machine allows, for operators
+    probe     what this machine allows, for operators
 
 This package knows no file format, no library that opens files and no setting.
 """

@@ -51,7 +51,7 @@ def shut(program: bytes | None, *, required: bool) -> None:
         if required:
             raise Unsealed("there is no filter for this machine")
         return
-    _take(partial(_install, program), required=required)
+    _take(partial(install, program), required=required)
     if required and system.call("openat", _AT_FDCWD, b"/", _O_PATH, 0) != -errno.EPERM:
         raise Unsealed("the filter does not hold: a file could be opened")
 
@@ -93,7 +93,9 @@ def _isolate() -> None:
     system.demand(system.prctl(_DUMPABLE, 0), "PR_SET_DUMPABLE")
 
 
-def _install(program: bytes) -> None:
+def install(program: bytes) -> None:
+    """Put this process and all its threads under a filter, for good. Raises OSError."""
+
     class Filter(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 

@@ -1,0 +1,40 @@
+"""Which settings are accepted where."""
+
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from safelight.config import Settings
+
+GIVEN = {"DATABASE_URL": "postgresql://a:b@c/d", "JWT_SECRET": "x" * 32, "BUCKET": "b"}
+
+
+def loaded(**more: str) -> Settings:
+    return Settings.from_environment(GIVEN | more)
+
+
+def test_the_sandbox_is_required_on_linux_unless_it_is_said_otherwise() -> None:
+    assert loaded().sandbox == ("required" if sys.platform == "linux" else "platform")
+    assert loaded(SANDBOX="required").sandbox == "required"
+
+
+def test_the_platform_is_the_wall_on_lambda() -> None:
+    assert loaded(SANDBOX="platform", AWS_LAMBDA_FUNCTION_NAME="process-photo").sandbox == "platform"
+
+
+def test_the_platform_is_the_wall_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert loaded(SANDBOX="platform").sandbox == "platform"
+
+
+def test_the_platform_is_no_wall_on_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(ValidationError, match="SANDBOX=platform is for Lambda and macOS.*Remove SANDBOX"):
+        loaded(SANDBOX="platform")
+
+
+def test_there_is_no_third_way() -> None:
+    for value in ("best-effort", "off", "none", "REQUIRED"):
+        with pytest.raises(ValidationError, match="'required' or 'platform'"):
+            loaded(SANDBOX=value)

@@ -30,7 +30,7 @@ def test_the_platform_is_the_wall_on_macos(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_platform_is_no_wall_on_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
-    with pytest.raises(ValidationError, match="SANDBOX=platform is for Lambda and macOS.*Remove SANDBOX"):
+    with pytest.raises(ValidationError, match=r"SANDBOX=platform is for Lambda and macOS.*Remove SANDBOX"):
         loaded(SANDBOX="platform")
 
 

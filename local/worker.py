@@ -151,6 +151,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=max(1, min(4, os.cpu_count() or 1)))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    telemetry.logger()  # before the first line of the product's: its fields say why
     worker = Worker(
         Template(arguments.template), os.environ["DATABASE_URL"], os.environ["BUCKET"], arguments.concurrency
     )

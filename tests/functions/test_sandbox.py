@@ -136,10 +136,15 @@ def test_a_worker_whose_sandbox_holds_says_so() -> None:
 
 def test_a_search_for_faces_that_cannot_be_confined_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     home = faulty.nursery("makes sockets")
-    home.refusal = REASON
+    home.refusal = "it failed before"
     monkeypatch.setattr(faces, "NURSERY", home)
     watch.report()
-    assert client().get("/health").json()["sandbox"] == "missing"
+    assert REASON in client().get("/health").json()["detail"]
+    monkeypatch.setattr(faces, "NURSERY", Nursery("safelight.pictures.cascade", environment))
+    faces.NURSERY.refusal = "it failed before"
+    watch.report()
+    assert client().get("/health").json()["sandbox"] == "ok"
+    faces.NURSERY.close()
 
 
 def test_a_worker_that_does_not_start_its_decoders_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +219,28 @@ def test_violations_add_up_and_old_workers_are_forgotten() -> None:
     with transaction() as session:
         reports.forget(session)
         assert reports.everything(session) == []
+
+
+def test_on_lambda_a_missing_sandbox_is_a_metric_and_a_report_that_lasts_until_the_next_sweep(
+    missing: Nursery, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safelight.config import settings
+
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "safelight-process-photo")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Safelight")
+    settings.cache_clear()
+    anna = Photographer.registered()
+    photo = anna.upload(anna.gallery()["id"], jpeg())
+    run_jobs()
+    [found] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert found["SandboxOk"] == [0.0]
+    assert job(photo)[:2] == ("queued", 0)
+    assert sql("SELECT worker, state, expires_at > now() + interval '5 minutes' FROM sandbox_reports") == [
+        ("safelight-process-photo", "missing", True)
+    ]
+    assert missing.refusal
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_on_lambda_the_platform_is_the_wall_and_metrics_go_to_the_log(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from . import privileges, wire
 from .child import Work, become
 from .profiles import Profile
-from .proof import Proof, prove
+from .proof import prove
 
 CONTROL = 3
 """The descriptor of the socket on which the product asks for children."""
@@ -43,10 +43,7 @@ def serve(work: Work, profile: Profile) -> None:
     if sys.platform == "linux":
         privileges.drop_bounding_set()
     program = profile.program()
-    try:
-        proof = prove(program, required=required)
-    except OSError as error:
-        proof = Proof(error=f"no process can be forked: {error}")
+    proof = prove(program, required=required)
     control.sendall(proof.dump())
     if required and proof.refusal:
         return

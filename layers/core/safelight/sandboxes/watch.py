@@ -55,15 +55,17 @@ def watched[R](call: Callable[..., R]) -> Callable[..., R]:
 
 
 def _proved() -> str | None:
-    """Why the sandbox is missing, if it is. The search for faces is not started for this; if it was, it counts."""
+    """Why the sandbox is missing, if it is. The search for faces is only asked if its last proof failed."""
+    _configure()
     try:
-        _configure()
         child.NURSERY.prove()
+        if faces.NURSERY.refusal:
+            faces.NURSERY.prove()
     except SandboxMissing as error:
         return error.reason
     except OSError:
         return _NOT_STARTED
-    return faces.NURSERY.refusal
+    return None
 
 
 def _violation() -> None:

@@ -86,9 +86,9 @@ ATTEMPTS: dict[str, Callable[[dict[str, object]], object]] = {
 }
 
 
-def _filled(part: bytes, *, prefix: bytes = b"", suffix: bytes = b"") -> bytes:
-    """A head of the largest size that is made of one part again and again."""
-    head = prefix + part * ((MAX_HEAD - len(prefix) - len(suffix)) // len(part)) + suffix
+def _filled(part: bytes, *, prefix: bytes = b"", suffix: bytes = b"", size: int = MAX_HEAD) -> bytes:
+    """A head of this size that is made of one part again and again."""
+    head = prefix + part * ((size - len(prefix) - len(suffix)) // len(part)) + suffix
     return struct.pack(">I", len(head)) + head
 
 
@@ -112,7 +112,8 @@ def _swollen(data: bytes) -> bytes:
 # Answers that are to use up the memory of whoever reads them.
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "without end": lambda _: _without_end(),
-    "a large head": lambda _: struct.pack(">I", 20 * _MIB) + b"[],".join([b"["] + [b""] * (20 * _MIB // 3)),
+    "a large head": lambda _: _filled(b"1e1,", prefix=b'{"reason":[', suffix=b"0]}", size=20 * _MIB),
+    "lists and a body": lambda _: _filled(b"[[[[[[[[]]]]]]]],", prefix=b"[", suffix=b"0]") + bytes(22 * _MIB),
     "lists": lambda _: _filled(b"[],", prefix=b"[", suffix=b"0]"),
     "lists in lists": lambda _: _filled(b"[[[[[[[[]]]]]]]],", prefix=b"[", suffix=b"0]"),
     "objects": lambda _: _filled(b'{"":0},', prefix=b'{"metrics":[', suffix=b"0]}"),

@@ -90,7 +90,8 @@ def _throwaway(program: bytes | None, parent: int, answer: int, *, required: boo
         seal.shut(program, required=required)
         found["open"] = [name for name, answered in _attempts() if answered != -errno.EPERM]
     except BaseException as error:  # noqa: BLE001  it must end here, and what it was is the finding
-        found["error"] = str(error) or type(error).__name__
+        # An OSError's own text names the step; its number would only be in the way.
+        found["error"] = getattr(error, "strerror", None) or str(error) or type(error).__name__
     child.write(json.dumps(found).encode())
     # The tripwire: from here there must be no way on.
     system.call("ptrace", 0, 0, 0, 0)

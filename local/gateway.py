@@ -12,7 +12,7 @@ import argparse
 import contextlib
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from local.events import Answer, Malformed, to_answer, to_event
 from local.runtime import Handler, load
 from local.template import GatewayResponse, Route, Template
+from safelight.errors import SafelightError, TooLarge
 from safelight.telemetry import outline
+from safelight.web import bodies
+from safelight.web.problems import problem, status_of
+from safelight.web.receiving import receive as receive_body
 
 log = logging.getLogger("local.gateway")
 
@@ -33,14 +37,23 @@ MAX_ANSWER = 6 * 1024 * 1024
 GRACE_SECONDS = 5
 
 
-class _TooLargeError(Exception):
-    """The request's body is over the limit."""
+type LimitOf = Callable[[str, str], int]
+"""From a route's method and path to bytes."""
+
+
+def _api_gateways(_method: str, _path: str) -> int:
+    return MAX_REQUEST
 
 
 class Gateway:
-    """The REST API of a template as an ASGI application. `concurrency` is events at a time per function."""
+    """The REST API of a template as an ASGI application. `concurrency` is events at a time per function.
 
-    def __init__(self, template: Template, *, concurrency: int = 8) -> None:
+    `limit_of` is the most bytes that the body of a route may have, where the functions refuse more: no event is built
+    of a body that they would refuse.
+    """
+
+    def __init__(self, template: Template, *, concurrency: int = 8, limit_of: LimitOf = _api_gateways) -> None:
+        self._limit_of = limit_of
         self._routes = template.routes()
         self._binary = template.is_binary()
         functions = template.functions()
@@ -75,11 +88,13 @@ class Gateway:
         return None
 
     async def _invoke(self, scope: Scope, receive: Receive, route: Route, parameters: dict[str, str]) -> Answer:
+        limit = self._limit_of(route.method, route.path)
         try:
-            body = await _read(receive, scope["headers"])
-        except _TooLargeError:
-            return _own(self._too_large)
+            body = await receive_body(receive, scope["headers"], limit)
+        except SafelightError as error:
+            return _own(self._too_large) if limit == MAX_REQUEST and isinstance(error, TooLarge) else _problem(error)
         event = to_event(scope, body, route, parameters, binary=self._binary)
+        del body  # the event holds it
         try:
             result = await self._handlers[route.function].invoke(event, timeout=route.timeout)
             answer = to_answer(result, binary=self._binary)
@@ -118,21 +133,6 @@ class Gateway:
             handler.close()
 
 
-async def _read(receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The whole body. Raises _TooLargeError, by the announced length already."""
-    for name, value in headers:
-        if name == b"content-length" and int(value) > MAX_REQUEST:
-            raise _TooLargeError
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAX_REQUEST:
-            raise _TooLargeError
-        if not message.get("more_body"):
-            return bytes(body)
-
-
 async def _reply(send: Send, answer: Answer, *, head: bool) -> None:
     length = (b"content-length", str(len(answer.body)).encode())
     bodiless = answer.status in (204, 304)
@@ -146,6 +146,12 @@ def _own(response: GatewayResponse) -> Answer:
     return Answer(response.status, [(name.encode(), value.encode()) for name, value in headers.items()], response.body)
 
 
+def _problem(error: SafelightError) -> Answer:
+    told = problem(status_of(error) or 500, error.code, error.title, error.detail)
+    headers = [(name, value) for name, value in told.raw_headers if name != b"content-length"]
+    return Answer(told.status_code, headers, bytes(told.body))
+
+
 def main() -> None:
     """Serve the template's API on a listening socket that the supervisor opened."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -154,7 +160,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(message)s")
     config = uvicorn.Config(
-        Gateway(Template(arguments.template)),
+        Gateway(Template(arguments.template), limit_of=bodies.limit_of),
         http="httptools",
         log_config=None,
         access_log=False,

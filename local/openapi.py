@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from local import answers
 from safelight import __version__
+from safelight.web import bodies
 from safelight.web.docs import DOCUMENT
 from safelight.web.policy import ROUTES
 
@@ -59,6 +60,9 @@ def document() -> dict[str, Any]:
             answers.describe(f"{method.upper()} {path}", responses)
             problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
             responses["default"] = {"description": "What went wrong", "content": problem}
+            if "requestBody" in operation:
+                most = bodies.words(bodies.limit_of(method.upper(), path))
+                responses["413"] = {"description": f"The body has more than {most}", "content": problem}
             if ROUTES[f"{method.upper()} {path}"] in ("open", "visitor"):
                 operation.pop("security", None)
     return made

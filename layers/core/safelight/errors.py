@@ -1,6 +1,7 @@
 """Every error the product raises on purpose.
 
     SafelightError
+    ├── Unreadable               400
     ├── NotFound                 404  missing, or somebody else's: the same answer
     ├── Unauthorized             401  no credentials, or bad ones
     │   └── PasswordRequired     401  a share that is locked for this visitor
@@ -31,6 +32,11 @@ class SafelightError(Exception):
     def __init__(self, detail: str | None = None) -> None:
         self.detail = detail or self.title
         super().__init__(self.detail)
+
+
+class Unreadable(SafelightError):
+    code = "unreadable"
+    title = "This request cannot be read"
 
 
 class NotFound(SafelightError):

@@ -138,7 +138,7 @@ type Scope = Literal["read", "upload", "share", "admin"]
 
 class ApiKeyCreate(Body):
     name: KeyName
-    scopes: Annotated[set[Scope], Field(min_length=1)]
+    scopes: Annotated[set[Scope], Field(min_length=1, fail_fast=True)]
 
 
 class ApiKeyOut(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from safelight.text import Body, Description, Filename, Tag, Title
+from safelight.text import Body, Description, Filename, Tags, Title
 
 PhotoStatus = Literal["pending", "processing", "ready", "failed"]
 RenditionName = Literal["thumb", "preview", "large", "grayscale", "original"]
@@ -31,7 +31,7 @@ class PhotoCreate(Body):
     crc32: Crc32 | None = None
     title: Title = ""
     description: Description = ""
-    tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
+    tags: Tags = Field(default_factory=list)
 
 
 class PhotoBatch(Body):
@@ -42,7 +42,7 @@ class PhotoPatch(Body):
     filename: Filename | None = None
     title: Title | None = None
     description: Description | None = None
-    tags: Annotated[list[Tag], Field(max_length=50)] | None = None
+    tags: Tags | None = None
     position: Annotated[int, Field(ge=-(2**53), le=2**53)] | None = None
 
 

@@ -23,6 +23,7 @@ from safelight import __version__  # noqa: E402
 from safelight.telemetry import logger  # noqa: E402
 from safelight.web import problems  # noqa: E402
 from safelight.web.observe import Observe  # noqa: E402
+from safelight.web.receiving import BoundedRoute, Event  # noqa: E402
 
 
 def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
@@ -40,6 +41,7 @@ def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> Fast
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
+    app.router.route_class = BoundedRoute
     app.add_middleware(Observe)
     problems.install(app)
     return app
@@ -48,7 +50,7 @@ def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> Fast
 def lambda_handler(app: FastAPI) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """What Lambda calls. `lifespan="off"`: Mangum would run start-up and shut-down around every request."""
     _use_loop()
-    mangum = Mangum(app, lifespan="off")
+    mangum = Mangum(app, lifespan="off", custom_handlers=[Event])
     log = logger()
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from safelight.web import pages
 MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[SafelightError], int] = {
+    errors.Unreadable: 400,
     errors.NotFound: 404,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
@@ -32,7 +33,7 @@ _TOLD = 20
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 _TITLES = {
-    400: ("unreadable", "This request cannot be read"),
+    400: (errors.Unreadable.code, errors.Unreadable.title),
     404: (errors.NotFound.code, errors.NotFound.title),
     405: ("method_not_allowed", "This is not done here"),
 }
@@ -58,10 +59,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
+def status_of(error: SafelightError) -> int | None:
+    """The status of this error: that of its nearest base that has one. None is a defect of ours."""
+    return next((STATUS[base] for base in type(error).__mro__ if base in STATUS), None)
+
+
 async def _expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, SafelightError)
-    # An error follows its nearest base that has a status; one without is a defect of ours.
-    status = next((STATUS[base] for base in type(error).__mro__ if base in STATUS), None)
+    status = status_of(error)
     if status is None:
         raise error
     headers = {}
@@ -76,7 +81,7 @@ async def _expected(request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The offending input stays out: it may be a password.
-    found = [{"field": _field(one), "message": one["msg"]} for one in error.errors()[:_TOLD]]
+    found = [{"field": _field(one), "message": _message(one)} for one in error.errors()[:_TOLD]]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in found)
     return problem(422, errors.Invalid.code, errors.Invalid.title, detail, errors=found)
 
@@ -85,6 +90,11 @@ def _field(one: dict[str, Any]) -> str:
     where, *path = one["loc"]
     # For JSON that cannot be read at all, the rest of the place is an offset.
     return str(where) if one["type"] == "json_invalid" else ".".join(map(_step, path)) or str(where)
+
+
+def _message(one: dict[str, Any]) -> str:
+    # What the parser says of unreadable JSON is its own: it quotes nothing.
+    return f"{one['msg']}: {one['ctx']['error']}" if one["type"] == "json_invalid" else str(one["msg"])
 
 
 def _step(part: object) -> str:

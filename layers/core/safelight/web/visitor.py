@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from pg8000.native import Connection
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from safelight import clock, storage
@@ -22,6 +22,7 @@ from safelight.shares.visitors import Visitor, salts
 from safelight.shares.visits import Share
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
+from safelight.text import Body
 from safelight.web.caller import address
 from safelight.web.negotiate import accepts
 
@@ -103,10 +104,8 @@ def json_response(request: Request, content: bytes) -> Response:
     return Response(content, headers=headers, media_type="application/json")
 
 
-class UnlockBody(BaseModel):
+class UnlockBody(Body):
     """The password of a locked link."""
-
-    model_config = ConfigDict(extra="forbid")
 
     password: Annotated[str, Field(min_length=1, max_length=1024)]
 

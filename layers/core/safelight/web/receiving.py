@@ -1,0 +1,103 @@
+"""Receiving a request's body up to its route's limit, before anything looks at it."""
+
+import json
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from mangum.handlers import APIGateway
+from starlette.types import Message, Receive, Scope
+
+from safelight.errors import Unreadable
+from safelight.web import jsonbody
+from safelight.web.bodies import BodyTooLarge, limit_of
+
+LENGTH = b"content-length"
+
+
+class BoundedRoute(APIRoute):
+    """A route that answers 413 to a body over its limit. Dependencies and the handler run on whole bodies only."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        limit = min(limit_of(method, self.path) for method in self.methods or {"GET"})
+
+        async def bounded(request: Request) -> Response:
+            body = await receive(request.receive, request.scope["headers"], limit)
+            return await handle(Received(request.scope, request.receive, body))
+
+        return bounded
+
+
+class Received(Request):
+    """A request whose body is there already. Its JSON is read by `jsonbody.parse`."""
+
+    def __init__(self, scope: Scope, receive: Receive, body: bytes) -> None:
+        first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return first.pop() if first else await receive()
+
+        super().__init__(scope, replay)
+
+    async def json(self) -> Any:
+        """The body's JSON. Raises JSONDecodeError, which FastAPI makes a validation error of."""
+        try:
+            return jsonbody.parse(await self.body())
+        except ValueError as error:
+            raise json.JSONDecodeError(str(error), "", 0) from None
+
+
+class Event(APIGateway):
+    """API Gateway's event for Mangum. The length that it announces is that of the body that came.
+
+    A body over the limit of its route is left encoded: `receive` refuses it by its length.
+    """
+
+    @property
+    def body(self) -> bytes:
+        """The body, decoded; nothing in place of one that is too large."""
+        limit = limit_of(self.event["httpMethod"], self.event["resource"])
+        return b"" if self._size > limit else super().body
+
+    @property
+    def scope(self) -> Any:
+        """The request as ASGI."""
+        made = super().scope
+        headers = [pair for pair in made["headers"] if pair[0] != LENGTH]
+        made["headers"] = [*headers, [LENGTH, str(self._size).encode()]]
+        return made
+
+    @property
+    def _size(self) -> int:
+        body = self.event.get("body") or ""
+        if self.event.get("isBase64Encoded"):
+            return len(body) * 3 // 4 - body[-2:].count("=")
+        return len(body.encode())
+
+
+async def receive(receiver: Receive, headers: Iterable[tuple[bytes, bytes]], limit: int) -> bytes:
+    """The whole body. Raises BodyTooLarge by the announced length already, else before more than `limit` is kept.
+
+    Raises Unreadable for a length that is no number, and when the client leaves before the end.
+    """
+    lengths = {value for name, value in headers if name == LENGTH}
+    if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
+        raise Unreadable("Its Content-Length is not one number of bytes")
+    # int() refuses thousands of digits.
+    if any(len(length) > 20 or int(length) > limit for length in lengths):
+        raise BodyTooLarge(limit)
+    body = bytearray()
+    while True:
+        message = await receiver()
+        if message["type"] == "http.disconnect":
+            raise Unreadable("It ended before its body was complete")
+        piece: bytes = message.get("body", b"")
+        if len(body) + len(piece) > limit:
+            raise BodyTooLarge(limit)
+        if not body and not message.get("more_body"):
+            return piece  # whole, as Lambda brings it: no copy
+        body += piece
+        if not message.get("more_body"):
+            return bytes(body)

@@ -39,7 +39,7 @@ class Answer:
 
 
 def to_event(
-    scope: Mapping[str, Any], body: bytes, route: Route, parameters: Mapping[str, str], *, binary: bool
+    scope: Mapping[str, Any], body: bytes | bytearray, route: Route, parameters: Mapping[str, str], *, binary: bool
 ) -> dict[str, Any]:
     """The event for an ASGI http scope. `binary`: the API declares every media type as binary."""
     client: Sequence[Any] = scope.get("client") or ("127.0.0.1", 0)
@@ -159,7 +159,7 @@ def _headers(scope: Mapping[str, Any], source: str) -> dict[str, list[str]]:
     return headers
 
 
-def _body(body: bytes, *, binary: bool) -> dict[str, Any]:
+def _body(body: bytes | bytearray, *, binary: bool) -> dict[str, Any]:
     if not body:
         return {"body": None, "isBase64Encoded": False}
     if binary:

@@ -133,6 +133,43 @@ def test_a_request_over_ten_megabytes_is_refused(gateway: Gateway) -> None:
     assert call(gateway, "POST", "/echo/x", content=endless()).status_code == 413
 
 
+def test_a_body_over_a_routes_limit_is_refused_without_an_event() -> None:
+    own = Gateway(SITE, concurrency=1, limit_of=lambda _method, path: 1024 if path == "/echo/{name}" else 0)
+    answered: list[int] = []
+    try:
+        for size in (1024, 1025):
+            answered += [call(own, "POST", "/echo/x", content=b"0" * size).status_code]
+
+        async def pieces() -> Any:
+            for _ in range(5):
+                yield b"0" * 256
+
+        answer = call(own, "POST", "/echo/x", content=pieces())
+    finally:
+        own.close()
+    assert answered == [201, 413]
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "too_large"
+    assert "1 KiB" in answer.json()["detail"]
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_request_that_is_broken_off_reaches_no_function(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.gateway.to_event", lambda *_, **__: pytest.fail("an event was built"))
+    given = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(given)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/echo/x", "headers": [(b"content-length", b"8")]}
+    asyncio.run(gateway(scope, receive, send))
+    assert sent[0]["status"] == 400
+
+
 def test_a_streaming_function_streams_and_sees_the_client_leave(gateway: Gateway) -> None:
     module = load(SITE.functions()["Stream"])
     sent: list[dict[str, Any]] = []

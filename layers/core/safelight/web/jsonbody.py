@@ -1,9 +1,12 @@
 """Reading a JSON body at a bounded cost, whatever it holds."""
 
 import codecs
+import re
 from typing import Any
 
 from pydantic_core import from_json
+
+from safelight.errors import Invalid
 
 MAX_VALUES = 30_000
 """How many values a body may hold. A hundred photos with all their tags have 6,000, 1 MiB of ids 27,000.
@@ -11,28 +14,52 @@ MAX_VALUES = 30_000
 A list of a million empty lists has 3 MB as text, and 90 MB in memory.
 """
 
+LONGEST = 64 * 1024
+"""Bytes between two quotes in a large body. The longest text is a description: 60,000 bytes, if all is escaped."""
+BEGINNING = 512 * 1024
+"""Bytes that are looked at first."""
+
+_LONG = re.compile(rb'[^"]{%d}' % LONGEST)
+_TOO_MANY = f"It holds more than {MAX_VALUES:,} values: send fewer at a time"
+
+
+class Outsized(Invalid):
+    title = "This request holds more than any of its fields takes"
+
 
 def parse(body: bytes) -> Any:
-    """What the text says. Raises ValueError, with a message that quotes nothing of it.
+    """What the text says. Raises Outsized, and ValueError with a message that quotes nothing of it.
 
     The parser works on the bytes, without a copy as `str`, and stops at 200 levels (pydantic_core, `from_json`).
     Strict JSON (RFC 8259): UTF-8, no NaN; a byte order mark is ignored, as section 8.1 allows.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
-    _limit_values(body)
+    check_beginning(body)
+    if len(body) > BEGINNING and _has_more(body, MAX_VALUES):
+        raise Outsized(_TOO_MANY)
     return from_json(body, allow_inf_nan=False, cache_strings="none")
 
 
-def _limit_values(body: bytes) -> None:
-    # Every value but the first follows one of these. Commas in texts are counted along, which is exact enough for
+def check_beginning(body: bytes | bytearray) -> None:
+    """Refuse a body by its beginning, where most that is wrong with a large one shows. Raises Outsized."""
+    beginning = bytes(body[:BEGINNING])
+    if _has_more(beginning, MAX_VALUES):
+        raise Outsized(_TOO_MANY)
+    if len(beginning) == BEGINNING and _LONG.search(beginning.replace(rb"\\", b"  ").replace(rb"\"", b"  ")):
+        raise Outsized(f"One value has more than {LONGEST:,} bytes: shorten it")
+
+
+def _has_more(text: bytes, most: int) -> bool:
+    """Whether JSON that begins so has more than `most` values, or more quotes than so many values could have."""
+    # Every value but the first follows a separator. Those within strings are counted along, which is exact enough for
     # nearly all bodies, and costs no copy.
-    if _separators(body) <= MAX_VALUES:
-        return
-    # Without escapes, every second piece between quotes is outside of a string. What has more strings than so many
-    # values could have is no JSON, or too much of it.
-    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    if plain.count(b'"') > 4 * MAX_VALUES or _separators(b"".join(plain.split(b'"')[::2])) > MAX_VALUES:
-        raise ValueError(f"more than {MAX_VALUES:,} values: send fewer at a time")
+    if _separators(text) <= most:
+        return False
+    if text.count(b'"') - text.count(b"\\") > 4 * most:
+        return True
+    # Without escapes, every second piece between quotes is outside of a string.
+    plain = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    return plain.count(b'"') > 4 * most or _separators(b"".join(plain.split(b'"')[::2])) > most
 
 
 def _separators(text: bytes) -> int:

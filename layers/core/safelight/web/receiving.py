@@ -1,7 +1,7 @@
 """Receiving a request's body up to its route's limit, before anything looks at it."""
 
 import json
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
@@ -33,7 +33,7 @@ class BoundedRoute(APIRoute):
 class Received(Request):
     """A request whose body is there already. Its JSON is read by `jsonbody.parse`."""
 
-    def __init__(self, scope: Scope, receive: Receive, body: bytes) -> None:
+    def __init__(self, scope: Scope, receive: Receive, body: bytes | bytearray) -> None:
         first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -45,7 +45,7 @@ class Received(Request):
         """The body's JSON. Raises JSONDecodeError, which FastAPI makes a validation error of."""
         try:
             return jsonbody.parse(await self.body())
-        except ValueError as error:
+        except (ValueError, jsonbody.Outsized) as error:
             raise json.JSONDecodeError(str(error), "", 0) from None
 
 
@@ -77,10 +77,11 @@ class Event(APIGateway):
         return len(body.encode())
 
 
-async def receive(receiver: Receive, headers: Iterable[tuple[bytes, bytes]], limit: int) -> bytes:
+async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], limit: int) -> bytes | bytearray:
     """The whole body. Raises BodyTooLarge by the announced length already, else before more than `limit` is kept.
 
-    Raises Unreadable for a length that is no number, and when the client leaves before the end.
+    Raises Unreadable for a length that is no number, and when the client leaves before the end; Outsized by
+    the beginning of long JSON.
     """
     lengths = {value for name, value in headers if name == LENGTH}
     if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
@@ -88,6 +89,7 @@ async def receive(receiver: Receive, headers: Iterable[tuple[bytes, bytes]], lim
     # int() refuses thousands of digits.
     if any(len(length) > 20 or int(length) > limit for length in lengths):
         raise BodyTooLarge(limit)
+    is_json = any(name == b"content-type" and b"json" in value.lower() for name, value in headers)
     body = bytearray()
     while True:
         message = await receiver()
@@ -99,5 +101,7 @@ async def receive(receiver: Receive, headers: Iterable[tuple[bytes, bytes]], lim
         if not body and not message.get("more_body"):
             return piece  # whole, as Lambda brings it: no copy
         body += piece
+        if is_json and len(body) - len(piece) < jsonbody.BEGINNING <= len(body):
+            jsonbody.check_beginning(body)
         if not message.get("more_body"):
-            return bytes(body)
+            return body

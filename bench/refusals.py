@@ -173,6 +173,7 @@ def main() -> None:
     with database() as base:
         logging.disable(logging.CRITICAL)
         front, owner = _front(base), peer()
+        gc.freeze()  # what is there already need not be looked at again
         print(f"{'':44} {'size':>9} {'status':>6} {'CPU':>9} {'memory':>9}   peer: CPU, memory, ratio of CPU")
         peers: dict[tuple[str, int], Cost] = {}
         for route in sorted(LIMITS):

@@ -19,7 +19,7 @@ from tests.functions.support import problem, same, sql
 pytestmark = pytest.mark.usefixtures("api")
 
 # Marks that a normal form sorts by their classes, each of them past all others.
-LONG = "a" + "\u0315\u0300" * 2000 + "@example.com"
+LONG = "a" + "\u0315\u0300" * 1200 + "@example.com"
 # What the longest text that visitors may send has: a note.
 MOST = 2000
 
@@ -40,7 +40,7 @@ def test_a_name_that_is_too_long_is_wrong_as_any_other_and_counts_as_one(monkeyp
     monkeypatch.setattr(bcrypt, "checkpw", noted)
     nobody = token(f"{uuid.uuid4().hex}@example.com")
     problem(nobody, 401, "unauthorized")
-    for name in (LONG, anna.email + " " * MAX_NAME, " " * MAX_NAME + anna.email, "\0" * 10_000, "x" * 1_000_000):
+    for name in (LONG, anna.email + " " * MAX_NAME, " " * MAX_NAME + anna.email, "\0" * 5_000, "x" * 16_000):
         assert same(token(name), nobody), name[:20]
     assert len(compared) == 6
     sql("DELETE FROM throttles")

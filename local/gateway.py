@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,12 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from local.connections import Connections
 from local.events import Answer, Malformed, to_answer, to_event
+from local.front import Front
+from local.limits import Limits, raise_file_limit
+from local.protocol import protocol
+from local.refusals import Tally
 from local.runtime import Handler, load
 from local.template import GatewayResponse, Route, Template
 from safelight.errors import SafelightError, TooLarge
@@ -152,6 +159,26 @@ def _problem(error: SafelightError) -> Answer:
     return Answer(told.status_code, headers, bytes(told.body))
 
 
+def serve(template: Template, listener: socket.socket, limits: Limits, *, limit_of: LimitOf = _api_gateways) -> None:
+    """Serve a template's API on a listening socket until a signal ends the process."""
+    limits = limits.with_files(raise_file_limit())
+    # Its warnings are about what clients send, one line each: an attack would fill the disk.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    tally = Tally()
+    config = uvicorn.Config(
+        Front(Gateway(template, limit_of=limit_of), limits, tally),
+        http=protocol(Connections(limits, tally)),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # what a client writes there proves nothing
+        timeout_keep_alive=limits.keep_alive_seconds,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
 def main() -> None:
     """Serve the template's API on a listening socket that the supervisor opened."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -159,18 +186,11 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(message)s")
-    config = uvicorn.Config(
-        Gateway(Template(arguments.template), limit_of=bodies.limit_of),
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # what a client writes there proves nothing
-        timeout_keep_alive=65,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    listener = socket.socket(fileno=arguments.fd)
-    uvicorn.Server(config).run(sockets=[listener])
+    try:
+        limits = Limits.from_environment(os.environ)
+    except ValueError as error:
+        sys.exit(str(error))
+    serve(Template(arguments.template), socket.socket(fileno=arguments.fd), limits, limit_of=bodies.limit_of)
 
 
 if __name__ == "__main__":

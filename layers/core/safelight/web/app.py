@@ -22,8 +22,10 @@ from starlette.types import Lifespan  # noqa: E402
 from safelight import __version__  # noqa: E402
 from safelight.telemetry import logger  # noqa: E402
 from safelight.web import problems  # noqa: E402
+from safelight.web.event import RestRequest  # noqa: E402
 from safelight.web.observe import Observe  # noqa: E402
-from safelight.web.receiving import BoundedRoute, Event  # noqa: E402
+from safelight.web.receiving import BoundedRoute  # noqa: E402
+from safelight.web.wellformed import Wellformed  # noqa: E402
 
 
 def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
@@ -42,6 +44,7 @@ def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> Fast
         generate_unique_id_function=_operation_id,
     )
     app.router.route_class = BoundedRoute
+    app.add_middleware(Wellformed)
     app.add_middleware(Observe)
     problems.install(app)
     return app
@@ -50,7 +53,7 @@ def create_app(title: str, *, lifespan: Lifespan[FastAPI] | None = None) -> Fast
 def lambda_handler(app: FastAPI) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """What Lambda calls. `lifespan="off"`: Mangum would run start-up and shut-down around every request."""
     _use_loop()
-    mangum = Mangum(app, lifespan="off", custom_handlers=[Event])
+    mangum = Mangum(app, lifespan="off", custom_handlers=[RestRequest])
     log = logger()
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import re
 import time
 import uuid
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.telemetry import log_context
@@ -24,6 +25,8 @@ SECURITY_HEADERS = (
 )
 # Nearly all that is answered is somebody's own: whatever may be kept says so itself.
 NOT_KEPT = (b"cache-control", b"private, no-store")
+LEFT = 499
+"""The status in the log, as nginx writes it, of a client that left before its request was whole."""
 
 
 class BrokenOff(Exception):
@@ -60,6 +63,8 @@ class Observe:
         with log_context(correlation_id=correlation_id) as context:
             try:
                 await self._app(scope, receive, observed)
+            except ClientDisconnect:
+                status = status or LEFT  # no defect, and nobody to answer
             except Exception:
                 log.exception("request failed")
                 if status:

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from mangum.handlers import APIGateway
 from starlette.types import Message, Receive, Scope
 
 from safelight.errors import Unreadable
@@ -47,34 +46,6 @@ class Received(Request):
             return jsonbody.parse(await self.body())
         except (ValueError, jsonbody.Outsized) as error:
             raise json.JSONDecodeError(str(error), "", 0) from None
-
-
-class Event(APIGateway):
-    """API Gateway's event for Mangum. The length that it announces is that of the body that came.
-
-    A body over the limit of its route is left encoded: `receive` refuses it by its length.
-    """
-
-    @property
-    def body(self) -> bytes:
-        """The body, decoded; nothing in place of one that is too large."""
-        limit = limit_of(self.event["httpMethod"], self.event["resource"])
-        return b"" if self._size > limit else super().body
-
-    @property
-    def scope(self) -> Any:
-        """The request as ASGI."""
-        made = super().scope
-        headers = [pair for pair in made["headers"] if pair[0] != LENGTH]
-        made["headers"] = [*headers, [LENGTH, str(self._size).encode()]]
-        return made
-
-    @property
-    def _size(self) -> int:
-        body = self.event.get("body") or ""
-        if self.event.get("isBase64Encoded"):
-            return len(body) * 3 // 4 - body[-2:].count("=")
-        return len(body.encode())
 
 
 async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], limit: int) -> bytes | bytearray:

@@ -1,0 +1,126 @@
+"""The gateway's open connections: how many there may be, which of them give way, and the clock that they share."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+
+from local.limits import Limits
+from local.rate import client_of, is_loopback
+from local.refusals import BUSY, CONNECTIONS, Refusal, Tally
+
+TICK_SECONDS = 0.5
+"""How often connections are looked at: a time limit holds to within so much."""
+_REFUSED_KEPT = 256
+"""Refused connections that may linger at a time; more are closed at once."""
+
+
+class Watched(ABC):
+    """A connection as seen from here."""
+
+    @abstractmethod
+    def check(self, now: float) -> None:
+        """Act on every time limit that has passed."""
+
+    @abstractmethod
+    def give_way(self) -> None:
+        """Close at once: it has no request in progress, and others need its place."""
+
+
+class Connections:
+    """All connections of one server. Its methods are called on the event loop.
+
+    `limits.connections` must be set. `now` is the loop's time, at most one tick old: reading the clock for each
+    packet would cost more.
+    """
+
+    def __init__(self, limits: Limits, tally: Tally) -> None:
+        assert limits.connections is not None
+        self.limits = limits
+        self.tally = tally
+        self.now = 0.0
+        self._most = limits.connections
+        self._open: dict[Watched, str] = {}
+        self._refused: set[Watched] = set()
+        self._per_client: Counter[str] = Counter()
+        # Those that may give way, the one that waits for longest first.
+        self._new: dict[Watched, None] = {}
+        self._idle: dict[Watched, None] = {}
+        self._ticking = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def enter(self, connection: Watched, address: str) -> Refusal | None:
+        """Take up a new connection, or say why not. Another one gives way if it must."""
+        self._tick_on()
+        client = client_of(address)
+        if self._has_enough(client, address):
+            return CONNECTIONS
+        if len(self._open) >= self._most and not self._make_room():
+            return BUSY
+        self._open[connection] = client
+        self._per_client[client] += 1
+        self._new[connection] = None
+        return None
+
+    def keep_refused(self, connection: Watched) -> bool:
+        """Whether a connection that was refused may stay until it has read the answer."""
+        if len(self._refused) >= _REFUSED_KEPT:
+            return False
+        self._refused.add(connection)
+        return True
+
+    def leave(self, connection: Watched) -> None:
+        """Forget a connection that is closed, or is being closed."""
+        self._refused.discard(connection)
+        self.has_request(connection)
+        client = self._open.pop(connection, None)
+        if client is not None:
+            self._per_client[client] -= 1
+            if not self._per_client[client]:
+                del self._per_client[client]
+
+    def has_request(self, connection: Watched) -> None:
+        """Its request's head is complete: it gives way to no other."""
+        self._new.pop(connection, None)
+        self._idle.pop(connection, None)
+
+    def is_idle(self, connection: Watched) -> None:
+        """Its last request is answered."""
+        if connection in self._open:
+            self._idle[connection] = None
+
+    def _has_enough(self, client: str, address: str) -> bool:
+        most = self.limits.connections_per_client
+        if not most or self._per_client[client] < most:
+            return False
+        return not is_loopback(address) or self._per_client[client] >= most * self.limits.loopback_share
+
+    def _make_room(self) -> bool:
+        for waiting in (self._new, self._idle):
+            if waiting:
+                victim = next(iter(waiting))
+                victim.give_way()
+                self.leave(victim)
+                self.tally.count("gave way")
+                return True
+        return False
+
+    def _tick_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        if not self._ticking:
+            self._ticking = True
+            loop.call_later(TICK_SECONDS, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now = loop.time()
+        for connection in (*self._open, *self._refused):
+            connection.check(self.now)
+        self.tally.report(self.now)
+        if self._open or self._refused:
+            loop.call_later(TICK_SECONDS, self._tick, loop)
+        else:
+            self._ticking = False

@@ -1,0 +1,61 @@
+"""How many requests each client sends, and which of them are too many."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def client_of(address: str) -> str:
+    """The client behind an address: an IPv4 address, or an IPv6 network of 64 bits, which is one household's."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
+    return str(ip)
+
+
+@lru_cache(maxsize=4096)
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return ip.is_loopback or bool(
+        isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped and ip.ipv4_mapped.is_loopback
+    )
+
+
+class Rate:
+    """A token bucket for each client, kept as the time when it will be full (GCRA, ITU-T I.371).
+
+    Args:
+        per_second: Requests of one client that refill its bucket each second.
+        burst: Requests that a full bucket holds.
+        remembered: Clients kept at a time. The one heard of longest ago is forgotten, which fills its bucket.
+    """
+
+    def __init__(self, per_second: float, burst: int, remembered: int) -> None:
+        self._interval = 1 / per_second
+        self._burst = burst
+        self._remembered = remembered
+        self._full_at: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def wait(self, client: str, now: float, share: int = 1) -> float:
+        """Take one token: 0, or the seconds until there is one. `share`: this client counts as so many."""
+        interval = self._interval / share
+        full_at = max(self._full_at.pop(client, now), now)
+        wait = full_at - now - (self._burst * share - 1) * interval
+        # Rounding must refuse no request that the burst allows.
+        allowed = wait <= interval / 1000
+        self._full_at[client] = full_at + interval if allowed else full_at
+        if len(self._full_at) > self._remembered:
+            del self._full_at[next(iter(self._full_at))]
+        return 0.0 if allowed else wait

@@ -1,0 +1,23 @@
+"""The product's own kind of buffered function; it answers with the headers and the size of the body that it got."""
+
+from typing import Any
+
+from fastapi import Request
+
+from safelight.web.app import create_app, lambda_handler
+
+app = create_app("echo")
+METHODS = ["GET", "HEAD", "POST", "PUT"]
+
+
+@app.api_route("/buffered", methods=METHODS)
+async def echo(request: Request) -> dict[str, Any]:
+    """What arrived."""
+    return {
+        "headers": sorted({*request.headers.keys()}),
+        "cookies": request.cookies,
+        "size": len(await request.body()),
+    }
+
+
+handler = lambda_handler(app)

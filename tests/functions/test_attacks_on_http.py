@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import uuid
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
 
+from local.events import to_answer
 from safelight.config import settings
 from safelight.web.policy import ROUTES as POLICY
 from tests import product
-from tests.api import PASSWORD, client
+from tests.api import GROUPS, PASSWORD, client
 from tests.functions.access import BODIES, LINK_PASSWORD, World, request
 from tests.functions.attacking import JSON_ROUTES, administered, raw
 from tests.functions.support import problem
@@ -47,7 +52,7 @@ def ask(route: str, world: World, **headers: str) -> httpx.Response:
         {"X-Forwarded-Host": EVIL, "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"},
         {"Forwarded": f"for=1.2.3.4;host={EVIL};proto=https"},
         {"X-Original-URL": f"https://{EVIL}/", "X-Rewrite-URL": f"https://{EVIL}/", "X-Forwarded-Prefix": f"/{EVIL}"},
-        {"Host": f"{EVIL}:80@127.0.0.1", "X-Host": EVIL, "X-Forwarded-Server": EVIL},
+        {"X-Host": EVIL, "X-Forwarded-Server": EVIL},
     ],
     ids=lambda forged: "+".join(forged),
 )
@@ -71,6 +76,58 @@ def test_a_forged_host_gets_into_no_link_redirect_or_cookie(
         cookie = answer.headers.get("set-cookie", "").lower()
         assert "domain" not in cookie
         assert "secure" not in cookie  # a forged scheme makes no HTTPS of it
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Host", "a.example"), ("Host", "b.example")],
+        *([("Host", host)] for host in (f"{EVIL}:80@127.0.0.1", "a:b", "a:80:80", "[::1", "a b", "")),
+        [("Host", "a.example"), ("Authorization", "Bearer a"), ("Authorization", "Bearer b")],
+        [("Host", "a.example"), ("X-API-Key", "a"), ("X-Api-Key", "b")],
+        [("Host", "a.example"), ("Content-Type", "text/plain"), ("Content-Type", "application/json")],
+        [("Host", "a.example"), ("Content-Length", "2"), ("Content-Length", "3")],
+        [("Host", "a.example"), ("Content-Length", "many")],
+    ],
+    ids=repr,
+)
+def test_malformed_headers_are_the_clients_mistake_in_every_handler(
+    headers: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As events of Lambda: on AWS there is no gateway of ours before the functions."""
+    for name in GROUPS:
+        handler = getattr(importlib.import_module(f"functions.{name}.app"), "handler", None)
+        if handler is None:
+            continue  # the streaming one, which gets HTTP
+        problem(answered(handler, headers), 400, "unreadable")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("host", ["a.example", "a.example:8000", "[::1]:8000", "[2001:db8::1]"])
+def test_a_handler_takes_every_kind_of_host(host: str) -> None:
+    handler = importlib.import_module("functions.operations.app").handler
+    assert answered(handler, [("Host", host), ("X-Forwarded-Port", "none")]).status_code == 404
+
+
+def answered(handler: Callable[[dict[str, Any], Any], Any], headers: list[tuple[str, str]]) -> httpx.Response:
+    """What a Lambda handler answers to a request for nothing with these headers."""
+    several: dict[str, list[str]] = {}
+    for name, value in headers:
+        several.setdefault(name, []).append(value)
+    event = {
+        "resource": "/nothing",
+        "path": "/nothing",
+        "httpMethod": "GET",
+        "headers": {name: values[-1] for name, values in several.items()},
+        "multiValueHeaders": several,
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "requestId": str(uuid.uuid4())},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+    answer = to_answer(handler(event, None), binary=True)
+    return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
 
 def test_nothing_redirects_to_where_its_caller_says(world: World) -> None:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 
 from local.limits import Limits
-from local.rate import client_of, is_loopback
+from local.rate import client_of, is_within
 from local.refusals import BUSY, CONNECTIONS, Refusal, Tally
 
 TICK_SECONDS = 0.5
@@ -41,6 +41,7 @@ class Connections:
         self.tally = tally
         self.now = 0.0
         self._most = limits.connections
+        self._shared = tuple(limits.shared)
         self._open: dict[Watched, str] = {}
         self._refused: set[Watched] = set()
         self._per_client: Counter[str] = Counter()
@@ -96,7 +97,7 @@ class Connections:
         most = self.limits.connections_per_client
         if not most or self._per_client[client] < most:
             return False
-        return not is_loopback(address) or self._per_client[client] >= most * self.limits.loopback_share
+        return not is_within(address, self._shared)
 
     def _make_room(self) -> bool:
         for waiting in (self._new, self._idle):

@@ -7,7 +7,7 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.limits import Limits
-from local.rate import Rate, client_of, is_loopback
+from local.rate import Rate, client_of, is_within
 from local.refusals import Refusal, Tally, too_many, unreadable
 from safelight.web.wellformed import fault
 
@@ -18,7 +18,7 @@ class Front:
     def __init__(self, app: ASGIApp, limits: Limits, tally: Tally) -> None:
         self._app = app
         self._tally = tally
-        self._share = limits.loopback_share
+        self._shared, self._shared_by = tuple(limits.shared), limits.shared_by
         self._rate = (
             Rate(limits.requests_per_second, limits.requests_burst, limits.clients_remembered)
             if limits.requests_per_second
@@ -36,12 +36,9 @@ class Front:
     def _refusal(self, scope: Scope) -> Refusal | None:
         if self._rate is not None:
             address = scope["client"][0] if scope["client"] else ""
-            share = self._share if is_loopback(address) else 1
+            share = self._shared_by if is_within(address, self._shared) else 1
             wait = self._rate.wait(client_of(address), time.monotonic(), share)
             if wait:
                 return too_many(wait)
-        headers = scope["headers"]
-        if scope["http_version"] == "1.1" and not any(name == b"host" for name, _ in headers):
-            return unreadable("The header host is missing. Send the server's name.")
-        detail = fault(headers)
+        detail = fault(scope["headers"], host=scope["http_version"] == "1.1")
         return unreadable(detail) if detail else None

@@ -55,8 +55,13 @@ class Limits:
     """Sustained requests of one client; 0: no limit."""
     requests_burst: int = 1000
     """Requests that a client may send at once after a pause."""
-    loopback_share: int = 10
-    """A proxy on this machine sends the requests of many clients: a loopback address counts as so many."""
+    shared: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks whose addresses stand for many clients each: a proxy on this machine sends the requests of all.
+
+    They have no limit of connections for each client, as those that wait give way to others.
+    """
+    shared_by: int = 10
+    """Such an address may send the requests of so many clients."""
     clients_remembered: int = 10_000
     """Clients whose requests are counted at a time; then the one that was not heard of for longest is forgotten."""
 

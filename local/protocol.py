@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Buffer
 from functools import partial
 from typing import Any, cast
 
@@ -74,9 +73,8 @@ class Connection(Refusing):
         if len(data) <= most:
             self._feed(data)
             return
-        whole = memoryview(data)
-        for start in range(0, len(whole), most):
-            self._feed(whole[start : start + most])
+        for start in range(0, len(data), most):
+            self._feed(data[start : start + most])
             if self._refused or self.transport.is_closing():
                 return
 
@@ -139,9 +137,9 @@ class Connection(Refusing):
         else:
             self.transport.close()
 
-    def _feed(self, data: Buffer) -> None:
-        self._unreported += memoryview(data).nbytes
-        super().data_received(data)  # type: ignore[arg-type]  # uvicorn hands it to the parser, which takes any buffer
+    def _feed(self, data: bytes) -> None:
+        self._unreported += len(data)
+        super().data_received(data)
         if self._unreported > self._limits.head_bytes:
             long_target = not self._in_body and not self.headers and len(self.url) > self._limits.target_bytes
             self._refuse(TARGET if long_target else HEADERS)

@@ -19,15 +19,15 @@ def client_of(address: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
+def is_within(address: str, networks: tuple[str, ...]) -> bool:
+    """Whether an address lies in one of these networks."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return ip.is_loopback or bool(
-        isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped and ip.ipv4_mapped.is_loopback
-    )
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    return any(ip in ipaddress.ip_network(network) for network in networks)
 
 
 class Rate:

@@ -368,10 +368,10 @@ def test_idle_connections_give_way_after_those_without_a_request(tmp_path: Path)
                 assert read_all(idle) == b""
 
 
-def test_a_client_has_a_limit_of_connections_and_loopback_a_larger_one(tmp_path: Path) -> None:
-    limits = Limits(connections_per_client=4, loopback_share=2, requests_per_second=0)
+def test_a_client_has_a_limit_of_connections(tmp_path: Path) -> None:
+    limits = Limits(connections_per_client=4, shared=(), requests_per_second=0)
     with running(tmp_path / "log", limits=limits) as gateway, contextlib.ExitStack() as opened:
-        for _ in range(8):
+        for _ in range(4):
             line = opened.enter_context(gateway.connect())
             line.sendall(HEAD + b"\r\n")
             assert status(line) == 200
@@ -385,9 +385,18 @@ def test_a_client_has_a_limit_of_connections_and_loopback_a_larger_one(tmp_path:
         eventually(served, "the place of a closed connection stays taken")
 
 
+def test_a_proxy_on_this_machine_has_the_connections_of_all_its_clients(tmp_path: Path) -> None:
+    limits = Limits(connections_per_client=4, requests_per_second=0)
+    with running(tmp_path / "log", limits=limits) as gateway, contextlib.ExitStack() as opened:
+        for _ in range(40):
+            line = opened.enter_context(gateway.connect())
+            line.sendall(HEAD + b"\r\n")
+            assert status(line) == 200
+
+
 def test_a_client_that_asks_too_often_is_refused_before_its_body_is_read(tmp_path: Path) -> None:
     environment = {"REQUESTS_PER_SECOND": "0.001", "REQUESTS_BURST": "5"}
-    burst = 5 * Limits().loopback_share
+    burst = 5 * Limits().shared_by
     with running(tmp_path / "log", environment=environment) as gateway:
         answers = [gateway.get("/buffered") for _ in range(burst)]
         refused = [body for code, body in answers if code == 429]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.limits import RESERVED_FILES, Limits
-from local.rate import Rate, client_of, is_loopback
+from local.rate import Rate, client_of, is_within
 
 
 def allowed(rate: Rate, client: str, now: float, tries: int, share: int = 1) -> int:
@@ -63,9 +63,13 @@ def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str, client: st
     assert client_of(address) == client
 
 
-def test_loopback_is_every_address_of_this_machine() -> None:
-    assert all(map(is_loopback, ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]))
-    assert not any(map(is_loopback, ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "", "localhost"]))
+def test_shared_is_every_address_of_this_machine() -> None:
+    shared = Limits().shared
+    for address in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"):
+        assert is_within(address, shared)
+        assert not is_within(address, ())
+    for address in ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "", "localhost"):
+        assert not is_within(address, shared)
 
 
 def test_settings_change_the_limits() -> None:

@@ -483,7 +483,10 @@ def test_100_continue_and_a_refusal_without_it(gateway: Running) -> None:
     # Whether these three bytes follow is open: the next request must not be taken for them, so the connection ends.
     with gateway.connect() as line:
         line.sendall(head % b"nothing")
-        assert responses(read_all(line)) == [404]
+        assert status(line) == 404
+        with contextlib.suppress(OSError):
+            line.sendall(HEAD + b"\r\n")
+        assert read_all(line) == b""
 
 
 def test_an_upgrade_is_answered_as_a_plain_request(gateway: Running) -> None:

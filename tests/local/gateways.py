@@ -19,18 +19,26 @@ from typing import Any
 
 import psutil
 
-from local.limits import Limits
+from local.limits import KIB, Limits
 from local.process import get, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = Path(__file__).parent / "limited" / "template.yaml"
+MIB = 1024 * KIB
+KINDS = ("buffered", "streamed")
+SOCKET_BUFFERS = 16 * MIB
+"""More than the kernel keeps of one connection for both sides (net.ipv4.tcp_rmem, tcp_wmem)."""
+QUICK = Limits(head_seconds=1, body_seconds=1, write_seconds=1.5, linger_seconds=1, requests_per_second=0)
+"""Short times for the tests of times."""
+HEAD = b"GET /buffered HTTP/1.1\r\nHost: photos.example\r\n"
+CLOSE = b"Connection: close\r\n"
 PATIENCE = 60
 """Seconds after which a test gives up."""
 SERVE = """
 import json, logging, socket, sys
 from pathlib import Path
 from local.gateway import serve
-from local.limits import Limits
+from local.limits import KIB, Limits
 from local.template import Template
 logging.basicConfig(level=logging.WARNING)
 template, descriptor, limits = sys.argv[1:]
@@ -181,3 +189,16 @@ def eventually(holds: Any, what: str) -> None:
     while not holds():
         assert time.monotonic() < end, what
         time.sleep(0.05)
+
+
+def trickle(line: socket.socket, piece: bytes, seconds: float) -> bytes:
+    """Send the piece again and again, so many seconds apart, until the gateway answers; all that it says."""
+    line.settimeout(seconds)
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            line.sendall(piece)
+        with contextlib.suppress(TimeoutError):
+            first = line.recv(65536)
+            line.settimeout(60)
+            return first + read_all(line)
+    raise AssertionError("the gateway waits for ever")

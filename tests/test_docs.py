@@ -45,3 +45,14 @@ def test_every_room_is_described() -> None:
     rooms = {path.relative_to(ROOT / "layers/core/safelight").parts[0].removesuffix(".py") for path in modules}
     helpers = {"__init__", "pages", "text"}
     assert [room for room in sorted(rooms - helpers) if f"`{room}`" not in told] == []
+
+
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs/threat-model.md").read_text())
+    assert len(named) > 50
+    missing = [
+        (path, name)
+        for path, name in named
+        if not (ROOT / path).exists() or (name and f"def {name}(" not in (ROOT / path).read_text())
+    ]
+    assert missing == []

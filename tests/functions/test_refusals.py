@@ -241,6 +241,7 @@ def test_items_and_lists_make_few_errors() -> None:
         (json.dumps({"a": '\\"[,' * 20_000}).encode(), {"a": '\\"[,' * 20_000}),
         (json.dumps([",[{" * 100] * 200).encode(), [",[{" * 100] * 200),
         (json.dumps([1] * jsonbody.MAX_VALUES).encode(), [1] * jsonbody.MAX_VALUES),
+        (json.dumps([{"a": ":"}] * jsonbody.MAX_FIELDS).encode(), [{"a": ":"}] * jsonbody.MAX_FIELDS),
     ],
 )  # fmt: skip
 def test_json_that_is_read(body: bytes, value: Any) -> None:
@@ -264,6 +265,12 @@ def test_too_many_values_never_reach_the_parser(unit: bytes, where: int, monkeyp
     text = b",".join([b'"' + b"x" * 60_000 + b'"'] * (where // 60_000) + [unit] * (jsonbody.MAX_VALUES + 1))
     with pytest.raises(jsonbody.Outsized, match="30,000 values"):
         jsonbody.parse(b"[" + text + b"]")
+
+
+def test_too_many_fields_never_reach_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("parsed"))
+    with pytest.raises(jsonbody.Outsized, match="2,000 fields"):
+        jsonbody.parse(b"[" + b",".join([b'{"a":"\\":"}'] * (jsonbody.MAX_FIELDS + 1)) + b"]")
 
 
 def test_a_full_batch_is_taken(world: World) -> None:

@@ -47,7 +47,10 @@ def archive_of(entry: Entry) -> bytes:
         fetcher = own_fetcher()
         try:
             opened = await open_archive(layout, 0, layout.size, fetcher, Window())
-            return b"".join([bytes(piece) async for piece in opened])
+            try:
+                return b"".join([bytes(piece) async for piece in opened])
+            finally:
+                await opened.aclose()
         finally:
             await fetcher.close()
 

@@ -10,9 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+from local.addresses import wanted_port
 from local.home import Home
 from local.process import StartError
-from local.supervisor import ROOT, Supervisor, wanted_port
+from local.supervisor import ROOT, Supervisor
 
 
 def say(line: str) -> None:

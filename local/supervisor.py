@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,9 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from local import closing, orphans, tables
+from local.addresses import listen, origin_of, wanted_port
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
@@ -271,37 +270,3 @@ class Supervisor:
         except StartError as error:
             self._say(f"{error}\nTrying again in {STEADY_SECONDS:.0f} s")
             self._parts_start_at = time.monotonic() + STEADY_SECONDS
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, as a browser sends them (RFC 6454)."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def wanted_port(environment: Mapping[str, str], name: str) -> int | None:
-    """The port that a variable names; None when it is not set. Raises StartError."""
-    text = environment.get(name, "")
-    if not text:
-        return None
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise StartError(f"{name} is {text!r} and no port. Set a number from 1 to 65535.")
-    return int(text)
-
-
-def listen(port: int) -> socket.socket:
-    """The listening socket, held by the supervisor so that a restart of the gateway refuses nobody.
-
-    Raises StartError when the port is taken.
-    """
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}). Choose another: PORT={port + 1} make up"
-        ) from None
-    listener.listen(2048)
-    return listener

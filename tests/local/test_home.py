@@ -11,9 +11,9 @@ import pytest
 
 from local import home as module
 from local import private
+from local.addresses import wanted_port
 from local.home import Home
 from local.process import StartError
-from local.supervisor import wanted_port
 
 
 def granted(top: Path) -> list[str]:

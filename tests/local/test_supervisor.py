@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from local import demo
+from local.addresses import listen
 from local.demo import Demo
 from local.home import Home
 from local.pictures import SCENES
 from local.process import StartError, free_ports, wait_until
-from local.supervisor import listen
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90

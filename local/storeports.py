@@ -97,9 +97,9 @@ def _last(folder: Path) -> dict[str, int]:
 
 
 def _remove(path: Path) -> bool:
-    """Whether it is gone; one of another user in /tmp stays."""
+    """Whether it is gone; what another user made in /tmp stays."""
     try:
         path.unlink(missing_ok=True)
-    except PermissionError:
+    except OSError:
         return False
     return True

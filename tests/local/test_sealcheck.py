@@ -80,6 +80,7 @@ def test_every_port_is_new_at_each_start_but_that_of_s3(tmp_path: Path) -> None:
     assert controls == {
         "master": f"https://127.0.0.1:{first['master.port']}",
         "volume": f"http://127.0.0.1:{first['volume.port']}",
+        "shell": controls["shell"],
         "started": controls["started"],
     }
     assert controls["started"] != other_controls["started"]

@@ -196,7 +196,7 @@ class ObjectStore:
         return done.stdout + done.stderr
 
     def client(self) -> S3Client:
-        """A boto3 client of this store."""
+        """A boto3 client of the running store, whose process was seen to own the port of the endpoint."""
         import boto3
         from botocore.config import Config
 

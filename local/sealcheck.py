@@ -14,7 +14,7 @@ import psutil
 type Endpoint = int | Path
 """A TCP port of 127.0.0.1, or a Unix socket."""
 
-_SECONDS = 3.0
+_SECONDS = 10.0
 _CERTIFICATE_DEMANDED = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE")
 # The client's preface and an empty SETTINGS frame (RFC 9113, 3.4): an open gRPC server answers with SETTINGS.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"

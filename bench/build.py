@@ -127,7 +127,7 @@ def distant(bench: Bench, workers: list[int]) -> None:
         file.write_bytes(data)
     command = [sys.executable, "-m", "bench.distant", str(port), str(root)]
     address = f"http://127.0.0.1:{port}"
-    configured = product.configured({**bench.variables, "BUCKET": "bench", "S3_ENDPOINT": address})
+    configured = product.configured({**bench.variables, "BUCKET": "bench", "S3_ENDPOINT": address, "S3_SOCKET": ""})
     with running(command, port, bench.directory / "distant.log"), configured:
         for count in workers:
             _received(address)

@@ -288,6 +288,7 @@ def test_without_a_database_nothing_is_told_either(world: Planted, written: Writ
 
 def test_a_store_that_fails_is_not_quoted(world: Planted, written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("S3_SOCKET")
     product.forget()
     try:
         made = world.anna.announce(world.things["gallery_id"], jpeg(), filename=f"{CANARY}.jpg")

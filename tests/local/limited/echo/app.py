@@ -4,10 +4,13 @@ from typing import Any
 
 from fastapi import Request
 
+from safelight.web import bodies
 from safelight.web.app import create_app, lambda_handler
 
 app = create_app("echo")
 METHODS = ["GET", "HEAD", "POST", "PUT"]
+# "ANY" is the method that the template gives the route.
+bodies.LIMITS.update({f"{method} /buffered": 10 * bodies.MIB for method in (*METHODS, "ANY")})
 
 
 @app.api_route("/buffered", methods=METHODS)

@@ -6,10 +6,12 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
+from safelight.web import bodies
 from safelight.web.app import create_app
 
 app = create_app("stream")
 METHODS = ["GET", "HEAD", "POST", "PUT"]
+bodies.LIMITS.update({f"{method} /streamed": 10 * bodies.MIB for method in METHODS})
 PIECE = b"x" * 65536
 PIECES = 16 * 64  # 64 MiB
 left: list[str] = []

@@ -48,6 +48,12 @@ def items(unknown: int) -> Shape:
     return made
 
 
+def last_unknown(size: int) -> bytes:
+    """A batch whose photos are right and full of text, the last field alone unknown."""
+    photo = f'{{"filename":"x.jpg","content_type":"image/jpeg","file_size":1,"description":"{r"\ud83d\udcf7" * 3_300}"}}'
+    return filled('{"photos":[', photo, '],"unknown":1}')(size).rstrip() if size > 2 * len(photo) else b""
+
+
 SHAPES: dict[str, Shape] = {
     "unknown fields": filled("{", '"#":1', "}"),
     "as many as may be": lambda size: filled("{", '"#":1', "}")(min(size, 16_000)),
@@ -66,11 +72,16 @@ SHAPES: dict[str, Shape] = {
     "a long fraction": plain(b'{"title":0.', b"3", b"}"),
     "same field": plain(b'{"title":"x"', b',"title":"x"', b',"other":1}'),
     "wide characters": plain('{"title":"\N{CAMERA}'.encode(), b"x", b'"}'),
+    "long texts": filled("{", f'"#":"{"x" * 6_000}"', "}"),
+    "a list of texts": filled('{"photos":[', f'"{"x" * 60_000}"', "]}"),
+    "a list of escapes": filled('{"photos":[', '"' + r"\\" * 30_000 + '"', "]}"),
+    "texts of digits": filled('{"photos":[', '{"file_size":"' + "9" * 40_000 + '"}', "]}"),
+    "unknown at the end": last_unknown,
+    "marks to sort": lambda size: filled(
+        '{"photos":[', '{"description":"a' + "\u0301" * 2499 + "\u0323" * 2499 + '"}', "]}"
+    )(min(size, 1_000_000)),
 }
-
-CARRIED = "long texts"
-"""A body that looks like a full batch until its fields are read. Refusing it costs what carrying it here costs."""
-SHAPES[CARRIED] = filled("{", f'"#":"{"x" * 6_000}"', "}")
+"""Shapes of JSON; the last ones have the form of a full batch for as long as possible."""
 
 FORMS: dict[str, Shape] = {
     "form fields": plain(b"username=a", b"&a=1", b""),
@@ -90,6 +101,7 @@ def against(route: str, limit: int) -> Iterator[tuple[str, str, bytes]]:
     for name, shape in SHAPES.items():
         if body := shape(limit):
             yield name, JSON, body
+    yield "not JSON", "text/plain", b" " * limit
     yield "10 MiB", JSON, largest()
 
 

@@ -4,8 +4,7 @@
 handlers, in a process that does nothing else. CPU is that of the process, with threads that have ended; memory is the
 peak of resident bytes above what the process had before the request, after the heap was given back to the system.
 The same bodies go to a peer: FastAPI and pydantic with `extra="forbid"`, without limits, called by Mangum.
-Exits with 1 when a route is over the budget. One shape may cost more on the route of batches (`hostile.CARRIED`): what
-a full batch costs, most of it base64.
+Exits with 1 when a route is over the budget.
 """
 
 import argparse
@@ -26,15 +25,13 @@ from mangum import Mangum
 from pydantic import BaseModel, ConfigDict
 
 from bench.database import Database, database
-from bench.hostile import CARRIED, JSON, against
+from bench.hostile import JSON, against
 from bench.measure import MIB, ROOT, median, peak_rss, reset_peak, rss
 from local.gateway import Gateway
 from local.template import Template
 from safelight.web.bodies import LIMITS, limit_of
 
 MOST_MS, MOST_MIB = 50, 20
-FULL = 3
-"""How much of that a body may cost which can only be told from a full batch of photos by reading all of it."""
 ROUNDS = 5
 PIECE = 64 * 1024
 """Bytes of a body that a server hands over at once, as uvicorn does."""
@@ -184,9 +181,7 @@ def main() -> None:
             print(route)
             for name, kind, body in against(route, limit_of(*route.split(" ", 1))):
                 found = cost(front.ask(route, body, kind), arguments.rounds)
-                share = FULL if name == CARRIED and len(body) > MIB else 1
-                over = found.cpu > MOST_MS * share or found.memory > MOST_MIB * share
-                over = over or found.status not in (400, 413, 422)
+                over = found.cpu > MOST_MS or found.memory > MOST_MIB or found.status not in (400, 413, 415, 422)
                 held = held and not over
                 line = f"  {name:42} {len(body):9,} {found.status:6} {found.cpu:6.1f} ms {found.memory:5.1f} MiB"
                 if name in COMPARED:

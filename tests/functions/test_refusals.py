@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +13,12 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.hostile import CARRIED, SHAPES
+from bench.hostile import SHAPES
 from safelight.accounts.schemas import ApiKeyCreate
-from safelight.photos.schemas import PhotoBatch
-from safelight.text import UNKNOWN_TOLD, Body
-from safelight.web import jsonbody
-from safelight.web.bodies import LIMITS, limit_of, words
+from safelight.photos.schemas import PhotoBatch, PhotoCreate
+from safelight.text import MAX_MARKS, UNKNOWN_TOLD, Body, Description
+from safelight.web import jsonbody, largebody
+from safelight.web.bodies import BATCH, LIMITS, TEXTS_OF, limit_of, words
 from safelight.web.policy import ROUTES
 from tests.api import GROUPS, client
 from tests.functions.access import World, request
@@ -85,9 +86,10 @@ def test_every_route_of_every_function_is_limited() -> None:
 @pytest.mark.parametrize("route", sorted(LIMITS))
 def test_a_body_over_the_limit_is_refused_before_it_is_parsed(route: str, world: World, parsed: list[int]) -> None:
     limit = LIMITS[route]
-    whole = SHAPES[CARRIED](limit)
+    whole = SHAPES["long texts"](limit)
     assert sent(world, route, whole).status_code in (400, 422)
-    assert parsed == ([limit] if route in JSON_ROUTES else [])
+    # A large body is refused by its form already.
+    assert parsed == ([limit] if route in JSON_ROUTES and limit not in TEXTS_OF else [])
     parsed.clear()
     for body in (whole + b" ", pieces(whole + b" ")):
         told = problem(sent(world, route, body), 413, "too_large")
@@ -159,6 +161,90 @@ def test_lambda_refuses_a_large_body_before_it_is_decoded(
     assert answer["headers"]["x-content-type-options"] == "nosniff"
     assert handler(whole, None)["statusCode"] == 422
     assert parsed == [limit]
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_lambda_drops_the_encoded_body_once_it_is_decoded(encoded: bool) -> None:
+    from functions.accounts.app import handler
+
+    given = event("POST /auth/login", b"{}", encoded=encoded)
+    assert handler(given, None)["statusCode"] == 422
+    assert given["body"] is None
+
+
+# ---------------------------------------------------------------- large bodies
+
+BATCH_ROUTE = "POST /galleries/{gallery_id}/photos/batch"
+
+
+def test_every_route_of_a_large_body_names_its_fields() -> None:
+    assert {limit for limit in LIMITS.values() if limit >= jsonbody.BEGINNING} == set(TEXTS_OF)
+    assert [route for route in LIMITS if LIMITS[route] == BATCH] == [BATCH_ROUTE]
+    assert {name.decode() for name in TEXTS_OF[BATCH]} == {*PhotoBatch.model_fields, *PhotoCreate.model_fields}
+
+
+LARGE = {
+    name: shape(BATCH)
+    for name, shape in SHAPES.items()
+    if name in ("long texts", "a list of texts", "a list of escapes", "texts of digits", "unknown at the end")
+} | {
+    "blanks": b" " * BATCH,
+    "blanks inside": b'{"photos":[' + b" " * (BATCH - 13) + b"]}",
+    "blanks after": b'{"photos":[]}'.ljust(BATCH),
+    "a long number": b'{"photos":[' + b"9" * (BATCH - 13) + b"]}",
+    "unknown in an item": b'{"photos":[{"filename":"a","\\"":"' + b"x" * (BATCH - 40) + b'"}]}',
+}
+
+
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_a_large_body_is_refused_by_its_form_before_it_is_parsed(name: str, world: World, parsed: list[int]) -> None:
+    told = problem(sent(world, BATCH_ROUTE, LARGE[name]), 422, "invalid")
+    wanted = {"long texts": "unknown field", "unknown at the end": "unknown field", "unknown in an item": "unknown"}
+    gap = "a long number" if name == "a long number" else "blanks"
+    assert wanted.get(name, "blanks" if name.startswith(gap) else "A text is longer") in told["detail"]
+    assert parsed == []
+
+
+def test_a_large_body_is_refused_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of it is never asked for, and 512 KiB are looked at once."""
+    import asyncio
+
+    from safelight.web.receiving import receive
+
+    async def given(body: bytes, kind: bytes) -> int:
+        asked = 0
+
+        async def receiver() -> Any:
+            nonlocal asked
+            asked += 1
+            piece = body[(asked - 1) * 65_536 : asked * 65_536]
+            return {"type": "http.request", "body": piece, "more_body": asked * 65_536 < len(body)}
+
+        with pytest.raises((largebody.Misshapen, largebody.NotJson)):
+            await receive(receiver, [(b"content-type", kind)], BATCH)
+        return asked
+
+    assert asyncio.run(given(LARGE["long texts"], b"application/json")) == 8
+    assert asyncio.run(given(LARGE["unknown at the end"], b"application/json")) == 64
+    assert asyncio.run(given(b" " * BATCH, b"text/plain")) == 8
+
+
+def test_a_large_body_that_is_not_json_is_refused_by_its_announced_length(world: World) -> None:
+    token = world.anna.tokens["access_token"].encode()
+    path = BATCH_ROUTE.removeprefix("POST ").format(**world.things).encode()
+    told = raw(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token
+               + b"\r\nContent-Type: text/plain\r\nContent-Length: 4194304\r\n\r\n")  # fmt: skip
+    assert told.startswith(b"HTTP/1.1 415 ")
+    assert b"application/json" in told
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_where_the_beginning_ends_does_not_matter(cut: int) -> None:
+    text = '{"filename": "x\\\\.jpg", "tags": ["a", "\\""]}'
+    whole = ('{"photos": [' + ", ".join([text] * 15_000) + "]}").encode()
+    shifted = b" " * cut + whole
+    largebody._check(shifted[: jsonbody.BEGINNING], TEXTS_OF[BATCH])
+    largebody._check(shifted, TEXTS_OF[BATCH])
 
 
 # ---------------------------------------------------------------- errors
@@ -298,3 +384,36 @@ def test_what_is_refused_says_where_it_cannot_be_read(world: World) -> None:
     assert "line 1 column 11" in told["errors"][0]["message"]
     assert "canary" not in json.dumps(told)
     assert client().get("/health").status_code == 200
+
+
+# ---------------------------------------------------------------- marks
+
+ZALGO = "a" + "\u0301" * MAX_MARKS
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Tiếng Việt ở Huế", unicodedata.normalize("NFD", "Tiếng Việt ở Huế " * 50), "ที่นี่ น้ำ กำลัง " * 50, "हिन्दी में क्षत्रिय " * 50,
+     "👩‍👩‍👧‍👦👍🏽🏳️‍🌈" * 50, "בְּרֵאשִׁית " * 50, ZALGO * 20, "\u0f73" * MAX_MARKS],
+)  # fmt: skip
+def test_scripts_with_combining_marks_are_taken(text: str) -> None:
+    assert TypeAdapter(Description).validate_python(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("start", range(0, 70, 7))
+@pytest.mark.parametrize("mark", ["\u0301", "\u0323\u0301", "\u0f73"])
+def test_too_many_marks_are_refused_before_they_are_sorted(
+    start: int, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "a" * start + (mark * (MAX_MARKS + 1))[: MAX_MARKS + 1] + "b" * 50
+    with monkeypatch.context() as patched:
+        patched.setattr(unicodedata, "normalize", lambda *_: pytest.fail("normalised"))
+        [told] = errors(Description, text)
+    assert "at most 30 combining marks" in told["msg"]
+
+
+def test_a_batch_of_marks_is_refused(world: World) -> None:
+    photo = {**PHOTO, "description": "a" + "\u0301" * 2499 + "\u0323" * 2499}
+    told = problem(sent(world, BATCH_ROUTE, json.dumps({"photos": [photo] * 60})), 422, "invalid")
+    assert told["errors"][0]["field"] == "photos.0.description"
+    assert "combining marks" in told["errors"][0]["message"]

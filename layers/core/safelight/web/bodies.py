@@ -16,7 +16,7 @@ TEXTS = 256 * KIB
 BATCH = 4 * MIB
 """Bytes for a hundred photos with texts of full length: 3.4 MB in UTF-8."""
 NO_BODY = 16 * KIB
-"""Bytes that a route ignores which takes no body: some clients send `{}` with every POST."""
+"""Bytes of body tolerated on routes that take none: some clients send `{}` with every POST."""
 
 LIMITS: dict[str, int] = {
     "POST /auth/register": CREDENTIALS,
@@ -40,6 +40,23 @@ LIMITS: dict[str, int] = {
     "POST /admin/galleries/{gallery_id}/reprocess": TEXTS,
     "PATCH /admin/users/{user_id}": TEXTS,
 }
+
+TEXTS_OF: dict[int, dict[bytes, int]] = {
+    BATCH: {
+        b"photos": 0,
+        b"filename": 255 * 12,
+        b"content_type": 100 * 12,
+        b"file_size": 0,
+        b"crc32": 8 * 6,
+        b"title": 200 * 12,
+        b"description": 5000 * 12,
+        b"tags": 60 * 12,
+    }
+}
+"""By limit, the fields of a large body and the bytes that a text in each may have: 12 for an escaped character.
+
+`web.largebody` checks them. Strings that are trimmed may have no more either.
+"""
 
 
 class BodyTooLarge(TooLarge):

@@ -12,7 +12,7 @@ _APART = {name.decode() for name in SINGLE} | {"cookie", "x-forwarded-port"}
 
 
 class RestRequest(APIGateway):
-    """Mangum's reading of a REST API's event, but for headers that do not bear it.
+    """Mangum's reading of a REST API's event, except for headers that would be damaged by it.
 
     Mangum joins repeated headers by commas, which hides that `Authorization` came twice and breaks cookies. It takes
     the port out of `Host` and `X-Forwarded-Port`, and raises ValueError for `[::1]:8000` and for malformed values.
@@ -22,8 +22,10 @@ class RestRequest(APIGateway):
 
     @property
     def body(self) -> bytes:
-        """The body, decoded; nothing in place of one that is too large."""
-        return b"" if self._is_too_large else super().body
+        """The body, decoded; nothing in place of one that is too large. Read it once: the event gives up its text."""
+        decoded = b"" if self._is_too_large else super().body
+        self.event["body"] = None  # a third more than the body, and kept as long as the request
+        return decoded
 
     @property
     def scope(self) -> Any:

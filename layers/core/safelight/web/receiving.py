@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.types import Message, Receive, Scope
 
 from safelight.errors import Unreadable
-from safelight.web import jsonbody
-from safelight.web.bodies import BodyTooLarge, limit_of
+from safelight.web import jsonbody, largebody
+from safelight.web.bodies import TEXTS_OF, BodyTooLarge, limit_of
 
 LENGTH = b"content-length"
 
@@ -51,8 +51,8 @@ class Received(Request):
 async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], limit: int) -> bytes | bytearray:
     """The whole body. Raises BodyTooLarge by the announced length already, else before more than `limit` is kept.
 
-    Raises Unreadable for a length that is no number, and when the client leaves before the end; Outsized by
-    the beginning of long JSON.
+    Raises Unreadable for a length that is no number, and when the client leaves before the end. A body of a limit in
+    TEXTS_OF that has BEGINNING bytes or more is refused as early as possible: NotJson, Misshapen or Outsized.
     """
     lengths = {value for name, value in headers if name == LENGTH}
     if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
@@ -60,7 +60,10 @@ async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], l
     # int() refuses thousands of digits.
     if any(len(length) > 20 or int(length) > limit for length in lengths):
         raise BodyTooLarge(limit)
-    is_json = any(name == b"content-type" and b"json" in value.lower() for name, value in headers)
+    texts = TEXTS_OF.get(limit)
+    is_json = texts is None or largebody.is_json(headers)
+    if not is_json and any(int(length) >= jsonbody.BEGINNING for length in lengths):
+        raise largebody.NotJson
     body = bytearray()
     while True:
         message = await receiver()
@@ -69,10 +72,15 @@ async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], l
         piece: bytes = message.get("body", b"")
         if len(body) + len(piece) > limit:
             raise BodyTooLarge(limit)
-        if not body and not message.get("more_body"):
-            return piece  # whole, as Lambda brings it: no copy
-        body += piece
-        if is_json and len(body) - len(piece) < jsonbody.BEGINNING <= len(body):
-            jsonbody.check_beginning(body)
-        if not message.get("more_body"):
-            return body
+        ended = not message.get("more_body")
+        whole = ended and not body  # as Lambda brings it
+        if not whole:
+            body += piece
+        received = piece if whole else body
+        begun = len(received) - len(piece) < jsonbody.BEGINNING <= len(received)
+        if texts and len(received) >= jsonbody.BEGINNING and (begun or ended):
+            if not is_json:
+                raise largebody.NotJson
+            largebody.check(received, texts, whole=ended)
+        if ended:
+            return received

@@ -1,0 +1,59 @@
+"""Refusing a large JSON body by its field names and the sizes of its texts, before it is decoded or parsed.
+
+Base64, decoding and parsing of 4 MiB take 100 ms of CPU and 29 MiB. One pass over the quotes takes a tenth of it.
+"""
+
+from collections.abc import Collection, Mapping
+
+from safelight.errors import Invalid, UnsupportedType
+from safelight.web.jsonbody import BEGINNING, check_beginning
+
+GAP = 1024
+"""Bytes between two texts. Indentation and numbers take fewer."""
+
+
+class Misshapen(Invalid):
+    title = "This request has parts that it may not have"
+
+
+class NotJson(UnsupportedType):
+    title = "This request is not JSON"
+
+    def __init__(self) -> None:
+        super().__init__("Send a body of this size as JSON, with the header Content-Type: application/json.")
+
+
+def is_json(headers: Collection[tuple[bytes, bytes]]) -> bool:
+    """Whether the headers (names in lower case) announce JSON."""
+    return any(name == b"content-type" and b"json" in value.lower() for name, value in headers)
+
+
+def check(body: bytes | bytearray, texts: Mapping[bytes, int], *, whole: bool) -> None:
+    """Refuse a body by its fields. Raises Misshapen, or Outsized for too many values.
+
+    `texts` has every field that may occur, on any level, and the bytes that a text in it may have. The first BEGINNING
+    bytes are checked, and with `whole` all of the body. A name that is written with escapes is unknown.
+    """
+    check_beginning(body)
+    _check(bytes(body[:BEGINNING]), texts)
+    if whole and len(body) > BEGINNING:
+        _check(body, texts)
+
+
+def _check(body: bytes | bytearray, texts: Mapping[bytes, int]) -> None:
+    if b"\\" in body:  # replace() copies even where it finds nothing
+        body = body.replace(rb"\\", b"??").replace(rb"\"", b"??")
+    # Without escapes, every second piece between quotes is a text.
+    pieces = body.split(b'"')
+    if any(len(piece) > GAP for piece in pieces[::2]):
+        raise Misshapen(f"More than {GAP:,} bytes stand between two texts: remove blanks and shorten numbers")
+    longest = 0
+    # The last text may be cut off, and it is unknown whether a colon follows.
+    for text, after in zip(pieces[1:-2:2], pieces[2::2], strict=False):
+        if after.lstrip()[:1] == b":":
+            name = bytes(text)
+            if name not in texts:
+                raise Misshapen(f"It holds an unknown field. Known are {b', '.join(texts).decode()}: send only these")
+            longest = texts[name]
+        elif len(text) > longest:
+            raise Misshapen("A text is longer than its field takes, or stands where none belongs: shorten or remove it")

@@ -50,7 +50,9 @@ def items(unknown: int) -> Shape:
 
 def last_unknown(size: int) -> bytes:
     """A batch whose photos are right and full of text, the last field alone unknown."""
-    photo = f'{{"filename":"x.jpg","content_type":"image/jpeg","file_size":1,"description":"{r"\ud83d\udcf7" * 3_300}"}}'
+    photo = (
+        f'{{"filename":"x.jpg","content_type":"image/jpeg","file_size":1,"description":"{r"\ud83d\udcf7" * 3_300}"}}'
+    )
     return filled('{"photos":[', photo, '],"unknown":1}')(size).rstrip() if size > 2 * len(photo) else b""
 
 

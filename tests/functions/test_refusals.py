@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import importlib
 import json
@@ -20,6 +21,7 @@ from safelight.text import MAX_MARKS, UNKNOWN_TOLD, Body, Description
 from safelight.web import jsonbody, largebody
 from safelight.web.bodies import BATCH, LIMITS, TEXTS_OF, limit_of, words
 from safelight.web.policy import ROUTES
+from safelight.web.receiving import receive
 from tests.api import GROUPS, client
 from tests.functions.access import World, request
 from tests.functions.attacking import DOCUMENT, JSON_ROUTES, administered, raw
@@ -184,9 +186,16 @@ def test_every_route_of_a_large_body_names_its_fields() -> None:
 
 
 LARGE = {
-    name: shape(BATCH)
-    for name, shape in SHAPES.items()
-    if name in ("long texts", "a list of texts", "a list of escapes", "texts of digits", "unknown at the end")
+    name: SHAPES[name](BATCH)
+    for name in (
+        "one long text",
+        "escapes",
+        "long texts",
+        "a list of texts",
+        "a list of escapes",
+        "texts of digits",
+        "unknown at the end",
+    )
 } | {
     "blanks": b" " * BATCH,
     "blanks inside": b'{"photos":[' + b" " * (BATCH - 13) + b"]}",
@@ -205,11 +214,8 @@ def test_a_large_body_is_refused_by_its_form_before_it_is_parsed(name: str, worl
     assert parsed == []
 
 
-def test_a_large_body_is_refused_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_body_is_refused_by_its_beginning() -> None:
     """The rest of it is never asked for, and 512 KiB are looked at once."""
-    import asyncio
-
-    from safelight.web.receiving import receive
 
     async def given(body: bytes, kind: bytes) -> int:
         asked = 0
@@ -393,7 +399,8 @@ ZALGO = "a" + "\u0301" * MAX_MARKS
 
 @pytest.mark.parametrize(
     "text",
-    ["Tiếng Việt ở Huế", unicodedata.normalize("NFD", "Tiếng Việt ở Huế " * 50), "ที่นี่ น้ำ กำลัง " * 50, "हिन्दी में क्षत्रिय " * 50,
+    ["Tiếng Việt ở Huế", unicodedata.normalize("NFD", "Tiếng Việt ở Huế " * 50), "ที่นี่ น้ำ กำลัง " * 50,
+     "हिन्दी में क्षत्रिय " * 50,
      "👩‍👩‍👧‍👦👍🏽🏳️‍🌈" * 50, "בְּרֵאשִׁית " * 50, ZALGO * 20, "\u0f73" * MAX_MARKS],
 )  # fmt: skip
 def test_scripts_with_combining_marks_are_taken(text: str) -> None:

@@ -10,6 +10,7 @@ from safelight.web.jsonbody import BEGINNING, check_beginning
 
 GAP = 1024
 """Bytes between two texts. Indentation and numbers take fewer."""
+_TOO_LONG = "A text is longer than its field takes, or stands where none belongs: shorten or remove it"
 
 
 class Misshapen(Invalid):
@@ -23,9 +24,10 @@ class NotJson(UnsupportedType):
         super().__init__("Send a body of this size as JSON, with the header Content-Type: application/json.")
 
 
-def is_json(headers: Collection[tuple[bytes, bytes]]) -> bool:
-    """Whether the headers (names in lower case) announce JSON."""
-    return any(name == b"content-type" and b"json" in value.lower() for name, value in headers)
+def require_json(headers: Collection[tuple[bytes, bytes]]) -> None:
+    """Raise NotJson unless the headers (names in lower case) announce JSON."""
+    if not any(name == b"content-type" and b"json" in value.lower() for name, value in headers):
+        raise NotJson
 
 
 def check(body: bytes | bytearray, texts: Mapping[bytes, int], *, whole: bool) -> None:
@@ -47,8 +49,10 @@ def _check(body: bytes | bytearray, texts: Mapping[bytes, int]) -> None:
     pieces = body.split(b'"')
     if any(len(piece) > GAP for piece in pieces[::2]):
         raise Misshapen(f"More than {GAP:,} bytes stand between two texts: remove blanks and shorten numbers")
-    longest = 0
     # The last text may be cut off, and it is unknown whether a colon follows.
+    if any(len(text) > max(texts.values()) for text in pieces[-2:]):
+        raise Misshapen(_TOO_LONG)
+    longest = 0
     for text, after in zip(pieces[1:-2:2], pieces[2::2], strict=False):
         if after.lstrip()[:1] == b":":
             name = bytes(text)
@@ -56,4 +60,4 @@ def _check(body: bytes | bytearray, texts: Mapping[bytes, int]) -> None:
                 raise Misshapen(f"It holds an unknown field. Known are {b', '.join(texts).decode()}: send only these")
             longest = texts[name]
         elif len(text) > longest:
-            raise Misshapen("A text is longer than its field takes, or stands where none belongs: shorten or remove it")
+            raise Misshapen(_TOO_LONG)

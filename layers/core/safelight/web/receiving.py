@@ -54,16 +54,12 @@ async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], l
     Raises Unreadable for a length that is no number, and when the client leaves before the end. A body of a limit in
     TEXTS_OF that has BEGINNING bytes or more is refused as early as possible: NotJson, Misshapen or Outsized.
     """
-    lengths = {value for name, value in headers if name == LENGTH}
-    if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
-        raise Unreadable("Its Content-Length is not one number of bytes")
-    # int() refuses thousands of digits.
-    if any(len(length) > 20 or int(length) > limit for length in lengths):
+    announced = _announced(headers)
+    if announced > limit:
         raise BodyTooLarge(limit)
     texts = TEXTS_OF.get(limit)
-    is_json = texts is None or largebody.is_json(headers)
-    if not is_json and any(int(length) >= jsonbody.BEGINNING for length in lengths):
-        raise largebody.NotJson
+    if texts and announced >= jsonbody.BEGINNING:
+        largebody.require_json(headers)
     body = bytearray()
     while True:
         message = await receiver()
@@ -78,9 +74,17 @@ async def receive(receiver: Receive, headers: Collection[tuple[bytes, bytes]], l
             body += piece
         received = piece if whole else body
         begun = len(received) - len(piece) < jsonbody.BEGINNING <= len(received)
-        if texts and len(received) >= jsonbody.BEGINNING and (begun or ended):
-            if not is_json:
-                raise largebody.NotJson
+        if texts and (begun or (ended and len(received) > jsonbody.BEGINNING)):
+            largebody.require_json(headers)
             largebody.check(received, texts, whole=ended)
         if ended:
             return received
+
+
+def _announced(headers: Collection[tuple[bytes, bytes]]) -> int:
+    """Bytes that the body will have; 0 when it is not said."""
+    lengths = {value for name, value in headers if name == LENGTH}
+    if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
+        raise Unreadable("Its Content-Length is not one number of bytes")
+    # int() refuses thousands of digits.
+    return max((int(length[:20]) for length in lengths), default=0)

@@ -81,7 +81,7 @@ SHAPES: dict[str, Shape] = {
     "unknown at the end": last_unknown,
     "marks to sort": lambda size: filled(
         '{"photos":[', '{"description":"a' + "\u0301" * 2499 + "\u0323" * 2499 + '"}', "]}"
-    )(min(size, 1_000_000)),
+    )(min(size, 1_000_000)).rstrip(),
 }
 """Shapes of JSON; the last ones have the form of a full batch for as long as possible."""
 

@@ -37,23 +37,27 @@ def check(body: bytes | bytearray, texts: Mapping[bytes, int], *, whole: bool) -
     bytes are checked, and with `whole` all of the body. A name that is written with escapes is unknown.
     """
     check_beginning(body)
-    _check(bytes(body[:BEGINNING]), texts)
-    if whole and len(body) > BEGINNING:
-        _check(body, texts)
+    _check(bytes(body[:BEGINNING]), texts, whole=False)
+    if whole:
+        _check(body, texts, whole=True)
 
 
-def _check(body: bytes | bytearray, texts: Mapping[bytes, int]) -> None:
-    if b"\\" in body:  # replace() copies even where it finds nothing
-        body = body.replace(rb"\\", b"??").replace(rb"\"", b"??")
+def _check(body: bytes | bytearray, texts: Mapping[bytes, int], *, whole: bool) -> None:
+    for escaped in (rb"\\", rb"\""):
+        if escaped in body:  # replace() copies a bytearray even where it finds nothing
+            body = body.replace(escaped, b"??")
     # Without escapes, every second piece between quotes is a text.
     pieces = body.split(b'"')
     if any(len(piece) > GAP for piece in pieces[::2]):
         raise Misshapen(f"More than {GAP:,} bytes stand between two texts: remove blanks and shorten numbers")
-    # The last text may be cut off, and it is unknown whether a colon follows.
-    if any(len(text) > max(texts.values()) for text in pieces[-2:]):
-        raise Misshapen(_TOO_LONG)
+    end = None
+    if not whole:
+        # The last text may be cut off, and it is unknown whether a colon follows.
+        end = -2
+        if any(len(text) > max(texts.values()) for text in pieces[-2:]):
+            raise Misshapen(_TOO_LONG)
     longest = 0
-    for text, after in zip(pieces[1:-2:2], pieces[2::2], strict=False):
+    for text, after in zip(pieces[1:end:2], pieces[2::2], strict=False):
         if after.lstrip()[:1] == b":":
             name = bytes(text)
             if name not in texts:

@@ -36,10 +36,10 @@ class Refusing(HttpToolsProtocol, Watched):
 
     def on_headers_complete(self) -> None:
         """Start the request."""
+        super().on_headers_complete()  # it raises for a target that it cannot read
         self._in_body = True
         self._received = 0
         self._connections.has_request(self)
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Hand it to the application, or throw it away after the answer."""

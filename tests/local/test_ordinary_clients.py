@@ -20,6 +20,7 @@ from tests.local.gateways import (
     SOCKET_BUFFERS,
     Running,
     read_all,
+    refusal,
     responses,
     status,
 )
@@ -38,6 +39,14 @@ def test_what_follows_a_request_does_not_spoil_its_answer(gateway: Running) -> N
         head, _, body = said.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
         assert body == b"x" * (64 * MIB)
+
+
+@pytest.mark.parametrize("target", [b"CONNECT photos.example:443", b"GET http://photos.example"])
+def test_a_target_that_cannot_be_read_is_refused_after_the_requests_before_it(gateway: Running, target: bytes) -> None:
+    said = gateway.say((HEAD + b"\r\n") * 5 + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert responses(said) == [200] * 5
+    refusal(gateway.say(target + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 400, "unreadable")
+    assert "Traceback" not in gateway.log.read_text()
 
 
 @pytest.mark.parametrize("keep", [b"", CLOSE])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from local.connections import Connections, Watched
@@ -40,38 +41,24 @@ class Refusing(HttpToolsProtocol, Watched):
         self._in_body = True
         self._received = 0
         self._connections.has_request(self)
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # the parser takes what follows in this read for another protocol
 
     def on_body(self, body: bytes) -> None:
-        """Hand it to the application, or throw it away after the answer."""
+        """Hand it to the application."""
         self._received += len(body)
-        if self._reads_until is not None:
-            self._throw_away(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._in_body = False
         super().on_message_complete()
-        if self._reads_until is not None:
-            # The answer came first. uvicorn has ended its keep-alive timer since, and starts no other.
-            self._reads_until = None
-            self._connections.is_idle(self)
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
 
     def on_response_complete(self) -> None:
         """Start the next request that waits, or wait for one."""
         super().on_response_complete()
-        if self._is_answering() or self.transport.is_closing():
-            return
-        if not self._in_body:
+        if not self._is_answering() and not self.transport.is_closing():
             self._connections.is_idle(self)
-        elif self.expect_100_continue and not self._received:
-            self._linger()  # the client may send this body now, or leave it out (RFC 9110 section 10.1.1)
-        else:
-            self._read_on()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
         """Called by uvicorn for what the parser does not take."""
@@ -86,7 +73,7 @@ class Refusing(HttpToolsProtocol, Watched):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _closing_early(app, cycle))
 
     def _is_answering(self) -> bool:
         return self._answering is not None and not self._answering.response_complete
@@ -119,14 +106,11 @@ class Refusing(HttpToolsProtocol, Watched):
         """Send no more, but read on for a moment, so that the answer arrives."""
         self._refused = True
         self._connections.is_idle(self)
-        self._read_on()
+        self._reads_until = self._connections.now + self._limits.linger_seconds
+        self._reads_left = self._limits.linger_bytes
         self.flow.resume_reading()
         if not self.transport.is_closing():
             self.transport.write_eof()
-
-    def _read_on(self) -> None:
-        self._reads_until = self._connections.now + self._limits.linger_seconds
-        self._reads_left = self._limits.linger_bytes
 
     def _throw_away(self, size: int) -> None:
         self._reads_left -= size
@@ -136,6 +120,20 @@ class Refusing(HttpToolsProtocol, Watched):
             self.flow.pause_reading()  # an answer is under way: nothing more is read until it ends
         else:
             self.transport.close()
+
+
+def _closing_early(app: Any, cycle: RequestResponseCycle) -> ASGIApp:
+    """The application, whose answer closes the connection if it starts before the request has arrived."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_closing(message: Message) -> None:
+            if cycle.more_body and not cycle.response_started:
+                cycle.keep_alive = False
+            await send(message)
+
+        await app(scope, receive, send_closing)
+
+    return run
 
 
 class _Lingering:

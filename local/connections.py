@@ -25,7 +25,7 @@ class Watched(ABC):
 
     @abstractmethod
     def give_way(self) -> None:
-        """Close at once: it has no request in progress, and others need its place."""
+        """Refuse what is incomplete and close: others need its place. It is forgotten already."""
 
 
 class Connections:
@@ -48,6 +48,7 @@ class Connections:
         # Those that may give way, the one that waits for longest first.
         self._new: dict[Watched, None] = {}
         self._idle: dict[Watched, None] = {}
+        self._receiving: dict[Watched, None] = {}
         self._ticking = False
 
     def __len__(self) -> int:
@@ -76,17 +77,24 @@ class Connections:
     def leave(self, connection: Watched) -> None:
         """Forget a connection that is closed, or is being closed."""
         self._refused.discard(connection)
-        self.has_request(connection)
+        self.is_busy(connection)
         client = self._open.pop(connection, None)
         if client is not None:
             self._per_client[client] -= 1
             if not self._per_client[client]:
                 del self._per_client[client]
 
-    def has_request(self, connection: Watched) -> None:
-        """Its request's head is complete: it gives way to no other."""
+    def is_busy(self, connection: Watched) -> None:
+        """A request of it is being answered: it gives way to no other."""
         self._new.pop(connection, None)
         self._idle.pop(connection, None)
+        self._receiving.pop(connection, None)
+
+    def is_receiving(self, connection: Watched) -> None:
+        """It waits for a body, of which a piece has just arrived."""
+        self.is_busy(connection)
+        if connection in self._open:
+            self._receiving[connection] = None
 
     def is_idle(self, connection: Watched) -> None:
         """Its last request is answered."""
@@ -100,14 +108,17 @@ class Connections:
         return not is_within(address, self._shared)
 
     def _make_room(self) -> bool:
-        for waiting in (self._new, self._idle):
+        for waiting in (self._new, self._idle, self._receiving):
             if waiting:
                 victim = next(iter(waiting))
-                victim.give_way()
-                self.leave(victim)
-                self.tally.count("gave way")
+                self._give_way(victim)
                 return True
         return False
+
+    def _give_way(self, victim: Watched) -> None:
+        self.leave(victim)
+        victim.give_way()
+        self.tally.count("gave way")
 
     def _tick_on(self) -> None:
         loop = asyncio.get_running_loop()

@@ -55,10 +55,7 @@ class Connection(Refusing):
         refusal = self._connections.enter(self, self.client[0] if self.client else "")
         self._heard = self._connections.now
         if refusal is not None:
-            lingers = self._connections.keep_refused(self)
-            self._refuse(refusal)
-            if not lingers:
-                transport.close()
+            self._refuse_outside(refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -132,13 +129,23 @@ class Connection(Refusing):
             self.transport.close()
 
     def give_way(self) -> None:
-        """Close at once, for another connection."""
+        """Refuse what is incomplete and close, for another connection."""
+        if self._in_body:
+            self._refuse_outside(BUSY)
+            return
         if self._head_since is not None and not self._refused:
             self._refused = True
             self.transport.write(BUSY.message(self.server_state.default_headers, head=False))
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
+            self.transport.close()
+
+    def _refuse_outside(self, refusal: Refusal) -> None:
+        """Refuse without a place among the open connections."""
+        lingers = self._connections.keep_refused(self)
+        self._refuse(refusal)
+        if not lingers:
             self.transport.close()
 
     def _feed(self, data: bytes) -> None:

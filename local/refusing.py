@@ -40,25 +40,31 @@ class Refusing(HttpToolsProtocol, Watched):
         super().on_headers_complete()  # it raises for a target that it cannot read
         self._in_body = True
         self._received = 0
-        self._connections.has_request(self)
+        self._note_progress()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # the parser takes what follows in this read for another protocol
 
     def on_body(self, body: bytes) -> None:
         """Hand it to the application."""
         self._received += len(body)
+        self._note_progress()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._in_body = False
+        self._connections.is_busy(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Start the next request that waits, or wait for one."""
         super().on_response_complete()
-        if not self._is_answering() and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if not self._is_answering():
             self._connections.is_idle(self)
+        elif self._in_body:
+            self._note_progress()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
         """Called by uvicorn for what the parser does not take."""
@@ -74,6 +80,13 @@ class Refusing(HttpToolsProtocol, Watched):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, _closing_early(app, cycle))
+
+    def _note_progress(self) -> None:
+        """Only a connection that waits for nothing but the body may give way."""
+        if self._answering is self.cycle and not self.cycle.response_started:
+            self._connections.is_receiving(self)
+        else:
+            self._connections.is_busy(self)
 
     def _is_answering(self) -> bool:
         return self._answering is not None and not self._answering.response_complete

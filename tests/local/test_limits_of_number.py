@@ -88,6 +88,37 @@ def test_idle_connections_give_way_after_those_without_a_request(tmp_path: Path)
                 assert read_all(idle) == b""
 
 
+def test_bodies_that_do_not_arrive_give_way_the_one_without_progress_first(tmp_path: Path) -> None:
+    post = b"POST /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\nx"
+    limits = Limits(connections=8, requests_per_second=0)
+    with running(tmp_path / "log", limits=limits) as gateway, contextlib.ExitStack() as opened:
+        lines = [opened.enter_context(gateway.connect()) for _ in range(8)]
+        for number, line in enumerate(lines):
+            line.sendall(post % KINDS[number % 2].encode())
+            time.sleep(0.1)  # for the gateway to have read it
+        lines[0].sendall(b"x")
+        time.sleep(0.2)
+        with gateway.connect() as honest:
+            for _ in range(3):
+                honest.sendall(HEAD + b"\r\n")
+                assert status(honest) == 200
+            refusal(read_all(lines[1]), 503, "busy")
+            honest.sendall(HEAD + CLOSE + b"\r\n")
+            assert responses(read_all(honest)) == [200]
+        for line in (lines[0], lines[7]):
+            line.sendall(b"x" * (98 if line is lines[0] else 99))
+            assert responses(read_all(line)) == [200]
+        assert "ERROR" not in gateway.log.read_text()
+
+
+def test_400_half_open_bodies_lock_nobody_out(tmp_path: Path) -> None:
+    with running(tmp_path / "log", files=(1024, 1024)) as gateway, contextlib.ExitStack() as opened:
+        for _ in range(400):
+            line = opened.enter_context(gateway.connect())
+            line.sendall(b"POST /buffered HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+        assert {gateway.get("/buffered")[0] for _ in range(50)} == {200}
+
+
 def test_a_client_has_a_limit_of_connections(tmp_path: Path) -> None:
     limits = Limits(connections_per_client=4, shared=(), requests_per_second=0)
     with running(tmp_path / "log", limits=limits) as gateway, contextlib.ExitStack() as opened:

@@ -24,6 +24,10 @@ class Watched(ABC):
         """Act on every time limit that has passed."""
 
     @abstractmethod
+    def holds_body(self) -> bool:
+        """Whether a part of an incomplete body is in memory."""
+
+    @abstractmethod
     def give_way(self) -> None:
         """Refuse what is incomplete and close: others need its place. It is forgotten already."""
 
@@ -100,6 +104,14 @@ class Connections:
         """Its last request is answered."""
         if connection in self._open:
             self._idle[connection] = None
+
+    def free_body(self, newcomer: Watched) -> bool:
+        """Let the connection give way whose body has made no progress for longest; False if none can."""
+        for victim in self._receiving:
+            if victim is not newcomer and victim.holds_body():
+                self._give_way(victim)
+                return True
+        return False
 
     def _has_enough(self, client: str, address: str) -> bool:
         most = self.limits.connections_per_client

@@ -21,6 +21,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from local.bodies import Bodies
 from local.connections import Connections
 from local.events import Answer, Malformed, to_answer, to_event
 from local.front import Front
@@ -165,9 +166,11 @@ def serve(template: Template, listener: socket.socket, limits: Limits, *, limit_
     # Its warnings are about what clients send, one line each: an attack would fill the disk.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     tally = Tally()
+    connections = Connections(limits, tally)
+    held = Bodies(max(limits.bodies_bytes, MAX_REQUEST), connections)
     config = uvicorn.Config(
         Front(Gateway(template, limit_of=limit_of), limits, tally),
-        http=protocol(Connections(limits, tally)),
+        http=protocol(connections, held),
         ws="none",
         log_config=None,
         access_log=False,

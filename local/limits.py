@@ -38,13 +38,15 @@ class Limits:
     body_rate: int = 4 * KIB
     """Bytes a second that a body must reach after `body_seconds`: 10 MB may take 42 minutes."""
     write_seconds: float = 60
-    """Without the client taking a byte of an answer. Then it is cut off; a ZIP can be resumed."""
+    """How long a client may read nothing before it is cut off. A ZIP can be resumed."""
     keep_alive_seconds: int = 65
     """Between two requests of a connection. Longer than 60, after which most load balancers give up theirs."""
     linger_seconds: float = 2
     """How long the gateway reads on after it refused a request: closing at once could destroy the answer."""
     linger_bytes: int = 1024 * KIB
     """How much it reads on."""
+    bodies_bytes: int = 64 * 1024 * KIB
+    """Request bodies in memory, of all connections together; at least the largest body that a route takes."""
     pipelined: int = 32
     """Requests of one connection that wait for the answer to an earlier one."""
     connections: int | None = None
@@ -58,7 +60,7 @@ class Limits:
     shared: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     """Networks whose addresses stand for many clients each: a proxy on this machine sends the requests of all.
 
-    They have no limit of connections for each client, as those that wait give way to others.
+    They have no limit of connections for each client, because idle connections are closed when new ones need room.
     """
     shared_by: int = 10
     """Such an address may send the requests of so many clients."""

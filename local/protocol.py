@@ -10,15 +10,16 @@ import termios
 from functools import partial
 from typing import Any, cast
 
+from local.bodies import Bodies
 from local.connections import Connections
 from local.refusals import BUSY, HEADERS, PIPELINE, TARGET, TIMEOUT, Refusal
 from local.refusing import Refusing
 
 
-def protocol(connections: Connections) -> type[asyncio.Protocol]:
-    """The protocol of a server whose connections these are, in the form that uvicorn takes."""
+def protocol(connections: Connections, bodies: Bodies) -> type[asyncio.Protocol]:
+    """The protocol of a server whose connections and bodies these are, in the form that uvicorn takes."""
     # It only calls what it is given, though it asks for a class.
-    return cast("type[asyncio.Protocol]", partial(Connection, connections))
+    return cast("type[asyncio.Protocol]", partial(Connection, connections, bodies))
 
 
 class _RefusedError(Exception):
@@ -38,8 +39,8 @@ _NO_TRAILERS = _NoTrailers()
 class Connection(Refusing):
     """One client's connection within its limits."""
 
-    def __init__(self, connections: Connections, **options: Any) -> None:
-        super().__init__(connections, **options)
+    def __init__(self, connections: Connections, bodies: Bodies, **options: Any) -> None:
+        super().__init__(connections, bodies, **options)
         self.url = b""  # uvicorn sets it with the first byte of a request, before which a client may send line ends
         self._heard = 0.0
         self._head_since: float | None = None
@@ -60,6 +61,8 @@ class Connection(Refusing):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._connections.leave(self)
+        for waiting, _app in self.pipeline:
+            self._bodies.release(waiting)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -100,6 +103,9 @@ class Connection(Refusing):
     def on_body(self, body: bytes) -> None:
         """Only what is body counts as progress, not what frames it."""
         self._unreported = 0
+        if not self._bodies.take(self, self.cycle, len(body)):
+            self._refuse(BUSY)
+            raise _RefusedError
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -128,9 +134,14 @@ class Connection(Refusing):
             # A browser connects ahead of need, and would take a 408 for the answer to its first request.
             self.transport.close()
 
+    def holds_body(self) -> bool:
+        """Whether a part of an incomplete body is in memory."""
+        return self._bodies.has(self.cycle)
+
     def give_way(self) -> None:
         """Refuse what is incomplete and close, for another connection."""
         if self._in_body:
+            self._bodies.release(self.cycle)
             self._refuse_outside(BUSY)
             return
         if self._head_since is not None and not self._refused:

@@ -62,7 +62,7 @@ def unreadable(detail: str) -> Refusal:
 
 
 MALFORMED = unreadable("The request is not valid HTTP. Send it again as RFC 9112 describes.")
-PIPELINE = unreadable("Too many requests are waiting on this connection. Wait for their answers.")
+PIPELINE = unreadable("Too many requests are waiting on this connection. Wait for the answers before sending more.")
 TIMEOUT = Refusal(408, "request_timeout", "The request took too long", "It did not arrive in time. Send it again.")
 TARGET = Refusal(414, "target_too_long", "The address is too long", "Send a shorter address.")
 HEADERS = Refusal(
@@ -71,7 +71,7 @@ HEADERS = Refusal(
 CONNECTIONS = Refusal(
     429, "too_many_connections", "Too many connections", "Close some of your connections and try again.", 5
 )
-BUSY = Refusal(503, "busy", "The server is busy", "It has too many connections. Try again in a few seconds.", 5)
+BUSY = Refusal(503, "busy", "The server is busy", "It serves too many clients at the moment. Try again in a few seconds.", 5)
 
 
 def too_many(seconds: float) -> Refusal:

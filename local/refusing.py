@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from local.bodies import Bodies
 from local.connections import Connections, Watched
 from local.refusals import MALFORMED, Refusal
 
@@ -21,8 +22,9 @@ class Refusing(HttpToolsProtocol, Watched):
     It waits for a head, receives a body, answers, or has refused a request (`_refused`) and reads on for a moment.
     """
 
-    def __init__(self, connections: Connections, **options: Any) -> None:
+    def __init__(self, connections: Connections, bodies: Bodies, **options: Any) -> None:
         super().__init__(**options)
+        self._bodies = bodies
         self._connections = connections
         self._limits = connections.limits
         self._transport_of_answer = _Lingering(self)
@@ -79,7 +81,18 @@ class Refusing(HttpToolsProtocol, Watched):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, _closing_early(app, cycle))
+        super()._start_asgi_task(cycle, self._accounted(_closing_early(app, cycle), cycle))
+
+    def _accounted(self, app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+        """The application, after which nothing holds the request's body any more."""
+
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            finally:
+                self._bodies.release(cycle)
+
+        return run
 
     def _note_progress(self) -> None:
         """Only a connection that waits for nothing but the body may give way."""
@@ -111,13 +124,15 @@ class Refusing(HttpToolsProtocol, Watched):
 
     def _close_after_answers(self, answering: RequestResponseCycle) -> None:
         if self._in_body and self.pipeline:
-            self.pipeline.popleft()  # the refused request itself
+            self._bodies.release(self.pipeline.popleft()[0])  # the refused request itself
         last = self.pipeline[0][0] if self.pipeline else answering
         last.keep_alive = False
 
     def _linger(self) -> None:
         """Send no more, but read on for a moment, so that the answer arrives."""
         self._refused = True
+        while self.pipeline:
+            self._bodies.release(self.pipeline.pop()[0])
         self._connections.is_idle(self)
         self._reads_until = self._connections.now + self._limits.linger_seconds
         self._reads_left = self._limits.linger_bytes

@@ -139,6 +139,7 @@ def running(
     log: Path,
     *,
     limits: Limits | None = None,
+    template: Path = TEMPLATE,
     files: tuple[int, int] | None = None,
     environment: dict[str, str] | None = None,
 ) -> Iterator[Running]:
@@ -152,9 +153,9 @@ def running(
         listener.listen(2048)
         descriptor = str(listener.fileno())
         if limits is None:
-            arguments = ["-m", "local.gateway", "--template", str(TEMPLATE), "--fd", descriptor]
+            arguments = ["-m", "local.gateway", "--template", str(template), "--fd", descriptor]
         else:
-            arguments = ["-c", SERVE, str(TEMPLATE), descriptor, json.dumps(dataclasses.asdict(limits))]
+            arguments = ["-c", SERVE, str(template), descriptor, json.dumps(dataclasses.asdict(limits))]
         if files is not None:
             arguments = ["-c", LIMIT_FILES.format(files), *arguments]
         path = os.pathsep.join([str(ROOT), str(ROOT / "layers/core")])

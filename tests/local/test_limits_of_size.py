@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,10 @@ from tests.local.gateways import (
     read_all,
     refusal,
     responses,
+    running,
 )
+
+PLAIN = Path(__file__).parent / "plain" / "template.yaml"
 
 
 def test_a_header_of_100_mib_is_refused_at_the_limit(gateway: Running) -> None:
@@ -106,6 +110,35 @@ def test_trailers_become_no_headers_of_any_request(gateway: Running) -> None:
         assert responses(said) == [200, 200]
         assert b"forged" not in said
         assert b"authorization" not in said
+
+
+LARGE = b"POST /buffered HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+
+def test_many_large_bodies_hold_a_bounded_memory_and_lock_nobody_out(tmp_path: Path) -> None:
+    limits = Limits(requests_per_second=0, bodies_bytes=10 * MIB)
+    size = 4 * MIB
+    with running(tmp_path / "log", limits=limits, template=PLAIN) as gateway, contextlib.ExitStack() as opened:
+        assert responses(gateway.say(LARGE % size + b"x" * size)) == [200]
+        before = gateway.memory()
+        lines = [opened.enter_context(gateway.connect()) for _ in range(20)]
+        for line in lines:
+            with contextlib.suppress(OSError):
+                line.sendall(LARGE % size + b"x" * (size - 1))
+        for _ in range(3):
+            said = gateway.say(LARGE % size + b"x" * size)
+            assert responses(said) == [200]
+            assert said.endswith(b"%d" % size)
+        assert gateway.memory() - before < 40 * MIB
+        assert int(refusal(read_all(lines[0]), 503, "busy")["retry-after"]) > 0
+        assert "ERROR" not in gateway.log.read_text()
+
+
+def test_an_answered_request_holds_nothing(tmp_path: Path) -> None:
+    limits = Limits(requests_per_second=0, bodies_bytes=10 * MIB)
+    with running(tmp_path / "log", limits=limits, template=PLAIN) as gateway:
+        for _ in range(4):
+            assert responses(gateway.say(LARGE % (6 * MIB) + b"x" * (6 * MIB))) == [200]
 
 
 def test_too_many_requests_in_one_read_are_not_queued(gateway: Running) -> None:

@@ -50,9 +50,13 @@ class Splice(NamedTuple):
 
     def applied(self, data: bytes) -> bytes:
         """The file, made of the object's bytes."""
+        return b"".join(self.parts(data))
+
+    def parts(self, data: bytes) -> Iterator[bytes | memoryview]:
+        """The file, piece by piece."""
         view = memoryview(data)
-        parts = (view[p[0] : p[1]] if isinstance(p, tuple) else bytes(p) for p in self.pieces)
-        return b"".join(parts)
+        for piece in self.pieces:
+            yield view[piece[0] : piece[1]] if isinstance(piece, tuple) else bytes(piece)
 
 
 def splice(whole: int, pieces: Iterable[Piece]) -> Splice:
@@ -122,6 +126,6 @@ def _piece(value: object) -> Piece:
             raise ValueError("not a piece")
         case int():
             return value
-        case [int(start), int(stop)]:
+        case [int(start), int(stop)] if type(start) is type(stop) is int:  # True is an int, too
             return start, stop
     raise ValueError("not a piece")

@@ -6,10 +6,12 @@ As a program it is a warm process with such children; the attempt is named behin
 # ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH116, PTH123, PTH208, SIM115 - each is the bare call, and must not succeed
 
 import ctypes
+import itertools
 import json
 import os
 import signal
 import socket
+import string
 import struct
 from collections.abc import Callable
 
@@ -109,6 +111,24 @@ def _swollen(data: bytes) -> bytes:
     return frame(head) + b"".join(parts)
 
 
+def _altered(data: bytes, **tiles: object) -> bytes:
+    """An honest answer with other tiles."""
+    head, body = split(b"R" + inside.work(data))
+    head["metrics"]["tiles"] |= tiles
+    return frame(head) + bytes(body)
+
+
+def _keys(size: int) -> bytes:
+    """Members of an object, each with a name of its own."""
+    letters = string.ascii_letters + string.digits
+    names = itertools.islice(map("".join, itertools.product(letters, repeat=3)), size // len('"aaa":-9,'))
+    return ('{"metrics":{' + ",".join(f'"{name}":-9' for name in names) + "}}").encode()
+
+
+def _framed(head: bytes) -> bytes:
+    return struct.pack(">I", len(head)) + head
+
+
 # Answers that are to use up the memory of whoever reads them.
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "without end": lambda _: _without_end(),
@@ -122,6 +142,11 @@ ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "a long number": lambda _: _filled(b"9", prefix=b'{"reason":', suffix=b"}"),
     "depth": lambda _: _filled(b"["),
     "swollen": _swollen,
+    "a product of a number and a text": lambda data: _altered(data, columns=800_000_000, rows="a"),
+    "a product of a number and a list": lambda data: _altered(data, columns=80_000_000, rows=[1]),
+    "a number without end": lambda data: _altered(data, columns=10**4000),
+    "names and a body": lambda _: _framed(_keys(MAX_HEAD)) + bytes(23 * _MIB),
+    "as many names as there is room for, and a body": lambda _: _framed(_keys(1024 * 1024)) + bytes(22 * _MIB),
 }
 
 

@@ -5,12 +5,12 @@ never what somebody uploaded.
 """
 
 import signal
-from typing import Any
 
 from safelight.sandbox.errors import SandboxMissing
 from safelight.sandbox.nursery import Nursery
-from safelight.sandbox.wire import MAX_HEAD, Limits, frame, split
+from safelight.sandbox.wire import MAX_HEAD, Garbled, Limits, frame, split
 
+from .checks import items, members, number
 from .environment import environment
 from .errors import PicturesUnavailable, SandboxUnavailable, SandboxViolation, UnreadablePicture
 
@@ -41,9 +41,8 @@ def find(data: bytes) -> list[dict[str, float]]:
     if end.code != 0:
         raise UnreadablePicture(_NOT_SEARCHED)
     try:
-        head, _ = split(end.raw)
-        return [_face(one) for one in head["faces"][:MOST]]
-    except (ValueError, TypeError, KeyError) as error:
+        return _load(end.raw)
+    except Garbled as error:
         raise UnreadablePicture(_NOT_SEARCHED) from error
 
 
@@ -52,8 +51,15 @@ def answer(faces: list[dict[str, float]]) -> bytes:
     return frame({"faces": faces})
 
 
-def _face(given: Any) -> dict[str, float]:
-    face = {name: float(given[name]) for name in (*_BOX, "score")}
-    if not all(0 <= face[name] <= 1 for name in _BOX) or not -1e6 < face["score"] < 1e6:
-        raise ValueError("a box is inside the picture")
-    return face
+def _load(raw: bytes | bytearray) -> list[dict[str, float]]:
+    """The faces in all that came through the pipe. Raises Garbled."""
+    head, body = split(raw)
+    if body:
+        raise Garbled("bytes left over")
+    return [_face(one) for one in items(members(head, ["faces"])["faces"], 0, MOST)]
+
+
+def _face(given: object) -> dict[str, float]:
+    face = members(given, [*_BOX, "score"])
+    box = {name: float(number(face[name], 0, 1)) for name in _BOX}
+    return box | {"score": float(number(face["score"], -1e6, 1e6))}

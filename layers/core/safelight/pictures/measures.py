@@ -3,9 +3,10 @@
 docs/analyses.md has formula, unit, range and source of each. No libvips here: the product reads figures without it.
 """
 
-import math
 import re
 from typing import Any
+
+from .checks import items, members, number, text, whole
 
 VERSION = 2
 # Figures are taken of a copy with this long side, px: what is comparable between photos must not follow the camera.
@@ -32,31 +33,19 @@ type Metrics = dict[str, Any]
 
 
 def checked(value: object) -> Metrics:
-    """`value` if it is what `metrics.measure` gives, and nothing else. Raises ValueError, TypeError or KeyError."""
-    if not isinstance(value, dict) or set(value) != {*RANGES, "tiles", "palette", "dhash", "phash", "version"}:
-        raise ValueError("metrics")
+    """`value` if it is what `metrics.measure` gives, and nothing else. Raises Garbled."""
+    metrics = members(value, [*RANGES, "tiles", "palette", *_HASHES, "version"])
     for name, (least, most) in RANGES.items():
-        _within(value[name], least, most)
-    tiles, palette = value["tiles"], value["palette"]
-    if set(tiles) != {"columns", "rows", "sharpness"} or type(tiles["columns"]) is not int:
-        raise ValueError("tiles")
-    if len(tiles["sharpness"]) != tiles["columns"] * tiles["rows"] or not 1 <= len(tiles["sharpness"]) <= COLUMNS**2:
-        raise ValueError("tiles")
-    for one in tiles["sharpness"]:
-        _within(one, *RANGES["sharpness"])
-    if not isinstance(palette, list) or not 1 <= len(palette) <= PALETTE:
-        raise ValueError("palette")
-    for entry in palette:
-        _within(entry["share"], 0.0, 1.0)
-        if len(entry) != 2 or not _COLOUR.fullmatch(entry["colour"]):
-            raise ValueError("palette")
-    if value["version"] != VERSION or not all(shape.fullmatch(value[name]) for name, shape in _HASHES.items()):
-        raise ValueError("hash")
-    return value
-
-
-def _within(value: object, least: float, most: float) -> None:
-    if type(value) not in (int, float) or not isinstance(value, int | float):
-        raise TypeError("a figure is a number")
-    if not math.isfinite(value) or not least <= value <= most:
-        raise ValueError("a figure is out of range")
+        number(metrics[name], least, most)
+    tiles = members(metrics["tiles"], ["columns", "rows", "sharpness"])
+    tile_count = whole(tiles["columns"], 1, COLUMNS) * whole(tiles["rows"], 1, COLUMNS)
+    for one in items(tiles["sharpness"], tile_count, tile_count):
+        number(one, *RANGES["sharpness"])
+    for entry in items(metrics["palette"], 1, PALETTE):
+        colour = members(entry, ["colour", "share"])
+        number(colour["share"], 0.0, 1.0)
+        text(colour["colour"], _COLOUR)
+    for name, shape in _HASHES.items():
+        text(metrics[name], shape)
+    whole(metrics["version"], VERSION, VERSION)
+    return metrics

@@ -4,7 +4,6 @@ The child handled hostile bytes and may have been taken over by them: every fiel
 """
 
 import hashlib
-import math
 import re
 import zlib
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from safelight import splice
 from safelight.sandbox.wire import Garbled, frame, split
 
+from .checks import items, members, number, text, whole
 from .facts import CONTENT_TYPES, MAX_SIDE
 from .measures import checked
 from .strip import checked_clean
@@ -24,7 +24,9 @@ _FLAGS = {"flash"}
 _KEYS = {
     "width", "height", "thumbhash", "taken_at", "camera", "format", "metrics", "clean", "renditions",
 }  # fmt: skip
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_PRINTABLE = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{_MAX_TEXT}}}")
+# At most 25 bytes (evanw.github.io/thumbhash), as base64.
+_THUMBHASH = re.compile(r"[A-Za-z0-9+/]{6,36}={0,2}")
 
 
 def dump(answer: Rendered | str) -> bytes:
@@ -55,34 +57,41 @@ def load(raw: bytes | bytearray, data: bytes) -> Rendered | str:
     """
     try:
         head, body = split(raw)
-        if set(head) == {"reason"}:
-            return _line(head["reason"])
-        return _rendered(head, body, data)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
+        if isinstance(head, dict) and "reason" in head:
+            return _reason(head, body)
+        return _rendered(members(head, _KEYS), body, data)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError, MemoryError) as error:
         raise Garbled(str(error)) from error
 
 
+def _reason(head: dict[str, object], body: memoryview) -> str:
+    if body:
+        raise Garbled("bytes left over")
+    return _line(members(head, ["reason"])["reason"])
+
+
 def _rendered(head: dict[str, object], body: memoryview, data: bytes) -> Rendered:
-    if set(head) != _KEYS:
-        raise Garbled("keys")
+    """The picture. The bytes of the renditions are copied last, when all the rest is checked."""
     taken = head["taken_at"]
-    table = head["renditions"]
-    if not isinstance(table, list) or [row[0] for row in table] != list(SIZES):
-        raise Garbled("renditions")
-    if head["format"] not in CONTENT_TYPES.values():
+    kind = _line(head["format"])
+    if kind not in CONTENT_TYPES.values():
         raise Garbled("format")
+    table = _table(head["renditions"], body)
     return Rendered(
-        width=_side(head["width"], MAX_SIDE),
-        height=_side(head["height"], MAX_SIDE),
-        thumbhash=_line(head["thumbhash"]),
+        width=whole(head["width"], 1, MAX_SIDE),
+        height=whole(head["height"], 1, MAX_SIDE),
+        thumbhash=text(head["thumbhash"], _THUMBHASH),
         taken_at=_moment(taken) if taken is not None else None,
         camera=_camera(head["camera"]),
-        format=str(head["format"]),
-        renditions=_renditions(table, body),
+        format=kind,
         metrics=checked(head["metrics"]),
         clean=_clean(head["clean"], data),
         sha256=hashlib.sha256(data).hexdigest(),
         crc32=zlib.crc32(data),
+        renditions=tuple(
+            Rendition(name, bytes(view), "image/jpeg", width, height, zlib.crc32(view))
+            for name, width, height, view in table
+        ),
     )
 
 
@@ -90,21 +99,21 @@ def _clean(value: object, data: bytes) -> Clean | None:
     return None if value is None else checked_clean(splice.load(len(data), value), data)
 
 
-def _renditions(table: list[list[object]], body: memoryview) -> tuple[Rendition, ...]:
-    made, at = [], 0
-    for name, width, height, size in table:
-        if not isinstance(size, int) or not 0 < size <= len(body) - at:
-            raise Garbled("rendition size")
-        data = bytes(body[at : at + size])
-        if not data.startswith(b"\xff\xd8\xff") or not data.endswith(b"\xff\xd9"):
+def _table(value: object, body: memoryview) -> list[tuple[str, int, int, memoryview]]:
+    """Name, width, height and bytes of each rendition."""
+    table, at = [], 0
+    for row, (name, limit) in zip(items(value, len(SIZES), len(SIZES)), SIZES.items(), strict=True):
+        given, width, height, size = items(row, 4, 4)
+        if given != name:
+            raise Garbled("renditions")
+        view = body[at : at + whole(size, 5, len(body) - at)]
+        if view[:3] != b"\xff\xd8\xff" or view[-2:] != b"\xff\xd9":
             raise Garbled("rendition data")
-        limit = SIZES[str(name)]
-        sides = _side(width, limit), _side(height, limit)
-        made.append(Rendition(str(name), data, "image/jpeg", *sides, zlib.crc32(data)))
-        at += size
+        table.append((name, whole(width, 1, limit), whole(height, 1, limit), view))
+        at += len(view)
     if at != len(body):
         raise Garbled("bytes left over")
-    return tuple(made)
+    return table
 
 
 def _camera(value: object) -> Camera:
@@ -123,27 +132,16 @@ def _moment(value: object) -> datetime:
 
 
 def _line(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT or _UNPRINTABLE.search(value):
-        raise Garbled("text")
-    value.encode()
-    return value
+    line = text(value, _PRINTABLE)
+    line.encode()  # a surrogate is no text
+    return line
 
 
 def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
+    if type(value) is not bool:
         raise Garbled("flag")
     return value
 
 
 def _number(value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Garbled("number")
-    if not 0 <= value <= 1e9:
-        raise Garbled("number out of range")
-    return value
-
-
-def _side(value: object, limit: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
-        raise Garbled("dimension")
-    return value
+    return number(value, 0, 1e9)

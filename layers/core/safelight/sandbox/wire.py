@@ -16,9 +16,10 @@ RECORD = struct.Struct("<i")
 """The child's number, then its exit code (negative: a signal)."""
 READY = b"R"
 """Written by itself when the child is sealed. An end before it is no fault of the input."""
-MAX_HEAD = 1024 * 1024
-"""Bytes of JSON in an answer."""
-_MAX_CONTAINERS = 10_000  # a list of one byte of JSON costs 88 bytes or more
+MAX_HEAD = 256 * 1024
+"""Bytes of JSON in an answer. The largest honest one has about 150 KiB: a splice list as long as it may be."""
+# Lists, objects and their entries: each costs 100 bytes or more, whatever it holds. An honest answer has 10,000.
+_MAX_PARTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def split(raw: bytes | bytearray) -> tuple[Any, memoryview]:
         if length > MAX_HEAD:
             raise Garbled("the head is too large")
         head = bytes(body[at : at + length])
-        if head.count(b"[") + head.count(b"{") > _MAX_CONTAINERS:
+        if sum(map(head.count, (b"[", b"{", b",", b":"))) > _MAX_PARTS:
             raise Garbled("the head has too many parts")
-        return json.loads(head), body[at + length :]
-    except (struct.error, ValueError, RecursionError) as error:
+        return json.loads(head.decode()), body[at + length :]
+    except (struct.error, ValueError, RecursionError, OverflowError, MemoryError) as error:
         raise Garbled(str(error)) from error

@@ -40,7 +40,7 @@ def spent(work: Callable[[], object], program: bytes | None) -> float:
     if pid == 0:
         try:
             if program is not None:
-                seal.give_up(Limits(), parent, required=True)
+                seal.give_up(Limits(), parent, privileges.OWN_IDS[0], required=True)
                 seal.shut(program, required=True)
             work()
         except BaseException:  # noqa: BLE001 - whatever it was, the fork must not go on as the benchmark

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import socket
 import uuid
@@ -28,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif("sys.platform != 'linux'", reason="the sandbox is Linux's"),
 ]
 
-WORKER = socket.gethostname()
+WORKER = f"{socket.gethostname()}:{os.getpid()}"
 REASON = "the filter does not hold for: sockets"
 
 

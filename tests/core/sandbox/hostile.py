@@ -13,6 +13,8 @@ import signal
 import socket
 import string
 import struct
+import threading
+import time
 from collections.abc import Callable
 
 from safelight.pictures import inside
@@ -150,9 +152,31 @@ ANSWERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def _bomb(left: bytes) -> bytes:
+    """Start threads until there are no more, end `left` of them, keep the others."""
+    ends: list[threading.Event] = []
+    threading.stack_size(32768)
+    try:
+        while len(ends) < 1500:
+            ends.append(threading.Event())
+            threading.Thread(target=ends[-1].wait, args=(60,), daemon=True).start()
+    except RuntimeError:
+        ends.pop()
+    for end in ends[: int(left)]:
+        end.set()
+    time.sleep(60)
+    return frame({"reason": "the bomb is over"})
+
+
+# Work that is neither an attempt nor an answer.
+OTHERS: dict[str, Callable[[bytes], bytes]] = {"honest": inside.work, "thread bomb": _bomb}
+
+
 def work(data: bytes) -> bytes:
     """What the input asks for."""
     picture, _, name = data.rpartition(b"|")
+    if name.decode() in OTHERS:
+        return OTHERS[name.decode()](picture)
     if name.decode() in ANSWERS:
         return ANSWERS[name.decode()](picture)
     worker = json.loads(picture) if picture.startswith(b"{") else {}

@@ -11,7 +11,7 @@ from safelight.pictures import child
 from safelight.pictures.errors import PicturesUnavailable, SandboxUnavailable
 from safelight.sandbox import nursery as module
 from safelight.sandbox.errors import SandboxMissing
-from safelight.sandbox.privileges import OWN_ID
+from safelight.sandbox.privileges import OWN_IDS
 from safelight.sandbox.proof import Proof
 from tests.core.pictures.samples import jpeg
 from tests.core.sandbox import faulty
@@ -81,7 +81,7 @@ def test_what_the_seal_can_do_without(refused: str, picture: Path) -> None:
     found = run("tests.core.sandbox.under", refused, "required", picture)
     assert (found["first"], found["again"]) == (320, 320)
     [line] = found["lines"]
-    assert (line["level"], line["message"], line["uid"]) == ("INFO", "sandbox holds", OWN_ID if ROOT else os.getuid())
+    assert (line["level"], line["message"], line["uid"]) == ("INFO", "sandbox holds", OWN_IDS[0] if ROOT else os.getuid())
     if refused in ("landlock", "as Docker"):
         assert line["landlock"] == 0
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from safelight.sandbox.privileges import OWN_ID
+from safelight.sandbox.privileges import OWN_IDS
 from tests.core.sandbox.running import ROOT
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="system calls of Linux")
@@ -20,7 +20,7 @@ from safelight.sandbox.wire import Limits
 libc = ctypes.CDLL(None)
 parent, program = os.getppid(), PICTURE.program()
 def sealed():
-    seal.give_up(Limits(memory=2**31, cpu_seconds=5), parent, required=True)
+    seal.give_up(Limits(memory=2**31, cpu_seconds=5), parent, privileges.OWN_IDS[7], required=True)
     seal.shut(program, required=True)
 """
 ATTEMPTS = {
@@ -91,14 +91,14 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 def test_who_the_process_is_and_what_it_may_use() -> None:
     ran = run("""
-version = seal.give_up(Limits(memory=2**31, cpu_seconds=5), parent, required=True)
+version = seal.give_up(Limits(memory=2**31, cpu_seconds=5), parent, privileges.OWN_IDS[7], required=True)
 dead = ctypes.c_int(); libc.prctl(2, ctypes.byref(dead))
 print(os.getresuid(), os.getgroups(), privileges.capabilities(), dead.value, libc.prctl(3))
 print({name: resource.getrlimit(getattr(resource, name)) for name in ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE",
     "RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE")}, *map(resource.getrlimit, (resource.RLIMIT_CPU, resource.RLIMIT_AS)))
-print(resource.getrlimit(resource.RLIMIT_NPROC) == (512, 512))
+print(resource.getrlimit(resource.RLIMIT_NPROC) == (64, 64))
 """)
-    user = OWN_ID if os.geteuid() == 0 else os.geteuid()
+    user = OWN_IDS[7] if os.geteuid() == 0 else os.geteuid()
     who, limits, threads = ran.stdout.splitlines()
     groups = [] if os.geteuid() == 0 else os.getgroups()
     assert who == f"{(user,) * 3} {groups} 0 {int(signal.SIGKILL)} 0", "own id, no capability, dies with its parent"
@@ -112,7 +112,7 @@ print(resource.getrlimit(resource.RLIMIT_NPROC) == (512, 512))
 def test_lower_limits_from_outside_stay() -> None:
     ran = run("""
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
-seal.give_up(Limits(memory=2**31, cpu_seconds=5), parent, required=True)
+seal.give_up(Limits(memory=2**31, cpu_seconds=5), parent, privileges.OWN_IDS[7], required=True)
 print(resource.getrlimit(resource.RLIMIT_AS)[0] == 2**30, resource.getrlimit(resource.RLIMIT_CPU))
 """)
     assert ran.stdout == "True (3, 3)\n", ran.stderr
@@ -128,6 +128,6 @@ try:
         threading.Thread(target=time.sleep, args=(20,), daemon=True).start(); started += 1
 except RuntimeError:
     pass
-print(0 < started < 513, flush=True); os._exit(0)
+print(0 < started < 65, flush=True); os._exit(0)
 """)
     assert ran.stdout == "True\n", ran.stderr

@@ -82,14 +82,14 @@ class Surroundings:
         """All of it as it is now."""
         about = self.file.stat() if self.file.exists() else None
         numbers = (about.st_mode, about.st_uid, about.st_mtime_ns, about.st_nlink) if about else ()
-        users = {str(os.getuid()), str(privileges.OWN_ID)}
+        users = {str(os.getuid()), *map(str, privileges.OWN_IDS)}
         self.server.setblocking(False)
         self.datagrams.setblocking(False)
         return {
             "file": [*numbers, self.file.read_text() if about else "", os.listxattr(self.file) if about else []],
             "folder": sorted(path.name for path in self.folder.iterdir()),
             # Of the child's own user: others on this machine make some of theirs.
-            "shared memory": [row[1] for row in rows("shm") if row[7] == str(privileges.OWN_ID)],
+            "shared memory": [row[1] for row in rows("shm") if int(row[7]) in privileges.OWN_IDS],
             "semaphores": [row[1] for row in rows("sem") if row[4] in users],
             "queues": [row[1] for row in rows("msg") if row[7] in users],
             "files in memory": [path.name for path in Path("/dev/shm").glob("safelight-*")],

@@ -30,7 +30,7 @@ from safelight.telemetry import kind, log_context
 log = logging.getLogger(__name__)
 
 SANDBOX_SECONDS = 60.0
-"""Before a job that waits for the sandbox looks again, at most."""
+"""Longest pause before a job that waits for the sandbox is tried again."""
 
 GAVE_UP = "We could not process this photo although we tried several times. Please upload it again."
 

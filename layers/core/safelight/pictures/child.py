@@ -50,7 +50,7 @@ def render(data: bytes, content_type: str | None = None, *, limits: Limits = LIM
 
 
 def _answer(end: End, data: bytes, limits: Limits) -> Rendered:
-    if not end.began or (end.code is not None and -end.code in _STOPPED):
+    if not end.began or end.starved or (end.code is not None and -end.code in _STOPPED):
         raise PicturesUnavailable
     if end.violation:
         raise SandboxViolation

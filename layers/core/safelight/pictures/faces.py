@@ -34,7 +34,7 @@ def find(data: bytes) -> list[dict[str, float]]:
         raise SandboxUnavailable(error.reason) from error
     except (OSError, MemoryError) as error:
         raise PicturesUnavailable from error
-    if not end.began or end.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+    if not end.began or end.starved or end.code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         raise PicturesUnavailable
     if end.violation:
         raise SandboxViolation

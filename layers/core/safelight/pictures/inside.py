@@ -2,7 +2,7 @@
 
 import sys
 
-from safelight.sandbox import warm
+from safelight.sandbox import threads, warm
 from safelight.sandbox.profiles import PICTURE
 
 from . import wire
@@ -15,10 +15,15 @@ from .render import render  # noqa: E402
 
 
 def work(data: bytes) -> bytes:
-    """The answer for one picture: renditions and figures, or the reason why there are none."""
+    """The answer for one picture: renditions and figures, or the reason why there are none.
+
+    Raises UnreadablePicture when the picture failed while no thread could be started.
+    """
     try:
         return wire.dump(render(data, hashed=False))
     except UnreadablePicture as error:
+        if not threads.available():
+            raise
         return wire.dump(error.reason)
     except MemoryError:
         return wire.dump(OUT_OF_MEMORY)

@@ -5,6 +5,7 @@
     profiles  which calls a kind of work needs
     system    system calls that Python has no function for
     seal      what a process gives up before it looks at hostile bytes, in the order that works
+    threads   whether a process can still start any
     child     one piece of work in a sealed process
     proof     what a throwaway child finds out about its own seal
     warm      the process that proves the seal once and then forks children

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from . import seal, system
-from .wire import READY, Limits
+from . import seal, system, threads
+from .wire import READY, STARVED, Limits
 
 type Work = Callable[[bytes], bytes]
 """Takes the input's bytes, gives the answer's."""
@@ -17,22 +17,29 @@ _CHUNK = 1024 * 1024
 
 
 def become(
-    work: Work, program: bytes | None, limits: Limits, parent: int, pipes: tuple[int, int], *, required: bool
+    work: Work,
+    program: bytes | None,
+    limits: Limits,
+    parent: int,
+    own_id: int,
+    pipes: tuple[int, int],
+    *,
+    required: bool,
 ) -> NoReturn:
     """Turn a fresh fork into a sealed child that works on the descriptor `pipes[0]` and answers on `pipes[1]`.
 
     The input is read before the seal: no call that reads is on the list. An end without READY means that the child
-    could not be sealed.
+    could not be sealed; the exit code STARVED, that work failed while no thread could be started.
     """
     try:
         settle(*pipes)
         data = _read(_INPUT)
-        seal.give_up(limits, parent, required=required)
+        seal.give_up(limits, parent, own_id, required=required)
         seal.shut(program, required=required)
         os.write(_ANSWER, READY)
         write(work(data))
     except BaseException:  # noqa: BLE001  whatever it was, this process must not go on as a second warm one
-        os._exit(1)
+        os._exit(1 if threads.available() else STARVED)
     os._exit(0)
 
 

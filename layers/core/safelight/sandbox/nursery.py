@@ -47,6 +47,11 @@ class End:
         return self.raw.startswith(wire.READY)
 
     @property
+    def starved(self) -> bool:
+        """Whether its work failed because this machine had no thread to spare."""
+        return self.code == wire.STARVED
+
+    @property
     def violation(self) -> bool:
         """Whether it was ended for a call that no honest work makes."""
         return self.began and self.code == -signal.SIGSYS
@@ -63,8 +68,8 @@ class Nursery:
     def __init__(self, module: str, environment: Environment) -> None:
         self.module = module
         self.required = sys.platform == "linux"
-        """Whether work is only done behind a proved seal. If not, the platform is the wall, and children take what they
-        can get."""
+        """Whether work is only done behind a proved seal. If not, the platform is the wall, and children apply
+        every restriction that it allows."""
         self.refusal: str | None = None
         """Why the last proof failed; None when it held, or none was asked for yet."""
         self._environment = environment
@@ -80,7 +85,6 @@ class Nursery:
 
         Raises SandboxMissing when a seal is required and does not hold, and `OSError` when there can be no child.
         """
-        deadline = time.monotonic() + limits.wall_seconds
         answer, answer_end = os.pipe()
         report, report_end = os.pipe()
         try:
@@ -93,7 +97,8 @@ class Nursery:
             finally:
                 os.close(answer_end)
                 os.close(report_end)
-            end = _attend(answer, report, deadline, limits.answer)
+            # From here: a warm process that had to start first is no fault of the input.
+            end = _attend(answer, report, time.monotonic() + limits.wall_seconds, limits.answer)
         finally:
             os.close(answer)
             os.close(report)
@@ -209,7 +214,7 @@ def _attend(answer: int, report: int, deadline: float, most: int) -> End:
     raw, whole = _answer(answer, deadline, most)
     code = _record(report, deadline) if whole else None
     if code is None:
-        # Still ours to kill: the number is free for others only after the exit code has been sent.
+        # The number is still the child's: the warm process reports the end before it frees the number.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         _record(report, time.monotonic() + _LAST_WORDS)

@@ -5,9 +5,13 @@ import struct
 
 from . import system
 
-OWN_ID = 65533
-"""User and group of children whose parent is root. Below 65536, so that containers with a range of ids have it; not
-`nobody`, whose processes others start, too."""
+OWN_IDS = range(65000, 65534)
+"""User and group of children whose parent is root: one each, because the kernel counts threads by user.
+
+Debian Policy (9.2.2) reserves these ids, so no account has one. Those up to 65519 systemd may give to a service with
+DynamicUser; such an id is shared with a child only while that runs, and a child can neither signal a process nor open
+a file. All are below 65536, so that containers with a range of ids have them, and none is `nobody` (65534).
+"""
 
 _CAPBSET_READ, _CAPBSET_DROP, _CAP_AMBIENT, _AMBIENT_CLEAR = 23, 24, 47, 4
 _CAPABILITY_VERSION = 0x20080522
@@ -25,8 +29,8 @@ def drop_bounding_set() -> None:
             return
 
 
-def drop() -> None:
-    """No supplementary group, an id of its own when root, no capability. Raises OSError.
+def drop(own_id: int) -> None:
+    """No supplementary group, `own_id` as user and group when root, no capability. Raises OSError.
 
     In a user namespace without such an id, and in a container without CAP_SETUID, root stays root without
     capabilities: `ids` says so afterwards.
@@ -34,12 +38,12 @@ def drop() -> None:
     if 0 in os.getresuid():
         try:
             os.setgroups([])
-            os.setresgid(OWN_ID, OWN_ID, OWN_ID)
-            os.setresuid(OWN_ID, OWN_ID, OWN_ID)
+            os.setresgid(own_id, own_id, own_id)
+            os.setresuid(own_id, own_id, own_id)
         except OSError:
             pass  # EPERM, or EINVAL for an id that is not mapped: reported by the proof
         else:
-            if os.getresuid() != (OWN_ID,) * 3 or os.getresgid() != (OWN_ID,) * 3 or os.getgroups():
+            if os.getresuid() != (own_id,) * 3 or os.getresgid() != (own_id,) * 3 or os.getgroups():
                 raise OSError("the ids did not change")
     system.prctl(_CAP_AMBIENT, _AMBIENT_CLEAR)  # -EINVAL before Linux 4.3, which has none
     header = struct.pack("=II", _CAPABILITY_VERSION, 0)

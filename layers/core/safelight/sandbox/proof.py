@@ -84,8 +84,9 @@ def _throwaway(program: bytes | None, parent: int, answer: int, *, required: boo
     try:
         null = os.open(os.devnull, os.O_RDONLY)
         child.settle(null, answer)
+        own_id = privileges.OWN_IDS[0]
         found["profile"] = hashlib.sha256(program or b"").hexdigest()[:12]
-        found["landlock"] = seal.give_up(_LIMITS, parent, required=required)
+        found["landlock"] = seal.give_up(_LIMITS, parent, own_id, required=required)
         found |= {"uid": os.getuid(), "capabilities": _capabilities()}
         seal.shut(program, required=required)
         found["open"] = [name for name, answered in _attempts() if answered != -errno.EPERM]

@@ -1,7 +1,7 @@
 """What a process gives up before it looks at hostile bytes. The order matters; each function says why.
 
 `give_up` then `shut`. With `required`, any step that fails raises and the process must end. Without it (the platform is
-the wall), each step takes what it can get.
+the wall), each step does what the platform allows.
 """
 
 import ctypes
@@ -21,20 +21,21 @@ from .wire import Limits
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
 _SET_MODE_FILTER, _TSYNC = 1, 1
 _AT_FDCWD, _O_PATH = -100, 0o10000000
-# Of all processes with the children's own id at a time: no thread bomb, and more than any number of photos needs.
-_THREADS = 512
+# Of one child, whose id no other one has. A photo needs 10, so a thread bomb only starves itself.
+_THREADS = 64
 _RLIMIT_SIGPENDING, _RLIMIT_RTPRIO = 11, 14  # Linux's; the resource module does not name them everywhere
 
 
-def give_up(limits: Limits, parent: int, *, required: bool) -> int:
-    """Ids, capabilities, paths, limits. The version of Landlock that holds, 0 without. Raises OSError.
+def give_up(limits: Limits, parent: int, own_id: int, *, required: bool) -> int:
+    """Ids (`own_id`, when root), capabilities, paths, limits. The version of Landlock that holds, 0 without. Raises
+    OSError.
 
     Before the filter, which would refuse these calls. Landlock comes first of the limits, because it needs a
     descriptor, and `_isolate` last, because a change of ids resets what it sets (prctl(2)).
     """
     version = 0
     if sys.platform == "linux":
-        _take(privileges.drop, required=required)
+        _take(partial(privileges.drop, own_id), required=required)
         version = landlock.restrict()
     for number, value in _limits(limits):
         _take(partial(_lower, number, value), required=required)
@@ -80,7 +81,7 @@ def _limits(limits: Limits) -> list[tuple[int, int]]:
     if sys.platform != "linux":
         return [(getattr(resource, name), value) for name, value in wanted.items()]
     wanted |= {"RLIMIT_AS": limits.memory, "RLIMIT_MEMLOCK": 0, "RLIMIT_MSGQUEUE": 0}
-    if os.getuid() == privileges.OWN_ID:
+    if os.getuid() in privileges.OWN_IDS:
         # Of any other id it would count every process of the account.
         wanted["RLIMIT_NPROC"] = _THREADS
     numbered = [(getattr(resource, name), value) for name, value in wanted.items()]

@@ -7,6 +7,7 @@ with limits that start at zero, and nothing a child does outlives it.
 
 import gc
 import os
+import secrets
 import selectors
 import signal
 import socket
@@ -31,8 +32,27 @@ class _Warm:
     work: Work
     program: bytes | None
     required: bool
-    reports: dict[int, int] = field(default_factory=dict)
-    """By the number of a child that runs: where its end is reported."""
+    running: dict[int, "_Running"] = field(default_factory=dict)
+    """By the number of the child's process."""
+    first: int = field(default_factory=lambda: secrets.randbelow(len(privileges.OWN_IDS)))
+    """Where its children's ids begin: at random, so that the warm processes of a machine rarely give the same."""
+
+    def free_id(self) -> int:
+        """The user id of the next child: one that no child of this process has. Raises OSError."""
+        taken = {child.own_id for child in self.running.values()}
+        for place in range(len(privileges.OWN_IDS)):
+            own_id = privileges.OWN_IDS[(self.first + place) % len(privileges.OWN_IDS)]
+            if own_id not in taken:
+                return own_id
+        raise BlockingIOError("no user id is left")
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A child that runs: its user id when root, and where its end is reported."""
+
+    own_id: int
+    report: int
 
 
 def serve(work: Work, profile: Profile) -> None:
@@ -65,7 +85,7 @@ def _serve(warm: _Warm) -> None:
                     os.read(wake, 4096)
                 elif not _fork(warm):
                     return
-            _report(warm.reports)
+            _report(warm.running)
 
 
 def _fork(warm: _Warm) -> bool:
@@ -77,28 +97,32 @@ def _fork(warm: _Warm) -> bool:
     limits = wire.Limits(memory=memory, cpu_seconds=cpu_seconds)
     parent = os.getpid()
     try:
+        own_id = warm.free_id()
         pid = os.fork()
     except OSError:
-        pid = -1
+        own_id, pid = -1, -1
     if pid == 0:
-        become(warm.work, warm.program, limits, parent, (source, answer), required=warm.required)
+        become(warm.work, warm.program, limits, parent, own_id, (source, answer), required=warm.required)
     os.close(source)
     os.close(answer)
     with suppress(OSError):
         os.write(report, wire.RECORD.pack(pid))
     if pid > 0:
-        warm.reports[pid] = report
+        warm.running[pid] = _Running(own_id, report)
     else:
         os.close(report)
     return True
 
 
-def _report(reports: dict[int, int]) -> None:
-    while reports:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
+def _report(running: dict[int, _Running]) -> None:
+    """Report the end of each child, then free its number: until the report, the product may kill it by number."""
+    while running:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if not ended:
             return
-        report = reports.pop(pid)
-        with suppress(OSError):  # nobody waits for it any more
-            os.write(report, wire.RECORD.pack(os.waitstatus_to_exitcode(status)))
-        os.close(report)
+        child = running.pop(ended.si_pid)
+        code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        with suppress(OSError):  # the product closed its end
+            os.write(child.report, wire.RECORD.pack(code))
+        os.close(child.report)
+        os.waitpid(ended.si_pid, 0)

@@ -16,6 +16,8 @@ RECORD = struct.Struct("<i")
 """The child's number, then its exit code (negative: a signal)."""
 READY = b"R"
 """Written by itself when the child is sealed. An end before it is no fault of the input."""
+STARVED = 75
+"""Exit code of a child whose work failed while no thread could be started: no fault of the input (EX_TEMPFAIL)."""
 MAX_HEAD = 256 * 1024
 """Bytes of JSON in an answer. The largest honest one has about 150 KiB: a splice list as long as it may be."""
 # Lists, objects and their entries: each costs 100 bytes or more, whatever it holds. An honest answer has 10,000.

@@ -1,19 +1,21 @@
 """A worker's side: call what opens files as the settings say, and report what became of its sandbox."""
 
 import logging
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from safelight.config import settings
 from safelight.db.engine import transaction
-from safelight.errors import Unavailable
 from safelight.pictures import child, faces
 from safelight.pictures.errors import SandboxUnavailable, SandboxViolation
 from safelight.sandbox.errors import SandboxMissing
 from safelight.sandboxes import reports
 from safelight.sandboxes.reports import State
+from safelight.telemetry import kind
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ def report() -> None:
     reason = _proved()
     state: State = "missing" if reason else _configured()
     with transaction() as session:
-        reports.renew(session, _name(), state, reason, _GOOD_SECONDS)
+        reports.renew(session, worker_name(), state, reason, _GOOD_SECONDS)
 
 
 def watched[R](call: Callable[..., R]) -> Callable[..., R]:
@@ -70,20 +72,24 @@ def _proved() -> str | None:
 
 def _violation() -> None:
     _emit("SandboxViolations", 1)
-    try:
-        with transaction() as session:
-            reports.count_violation(session, _name(), _configured())
-    except Unavailable:
-        log.warning("a violation of the sandbox is in the log, but not in the count: no database")
+    with _kept("a violation of the sandbox is in the log, but not in the count"), transaction() as session:
+        reports.count_violation(session, worker_name(), _configured())
 
 
 def _missing(reason: str) -> None:
     _emit("SandboxOk", 0)
+    seconds = _MISSING_SECONDS if settings().aws_lambda_function_name else _GOOD_SECONDS
+    with _kept("the sandbox is missing, but not reported"), transaction() as session:
+        reports.renew(session, worker_name(), "missing", reason, seconds)
+
+
+@contextmanager
+def _kept(what: str) -> Iterator[None]:
+    """Log an error of a report and go on: the error that is reported decides what becomes of the photo."""
     try:
-        with transaction() as session:
-            reports.renew(session, _name(), "missing", reason, _MISSING_SECONDS)
-    except Unavailable:
-        log.warning("the sandbox is missing, and no database to report it to")
+        yield
+    except Exception as error:  # noqa: BLE001  the table may be missing, too, between a deploy and its migration
+        log.warning(what, extra={"error": kind(error)})
 
 
 def _emit(name: str, value: float) -> None:
@@ -101,5 +107,6 @@ def _configured() -> State:
     return "ok" if settings().sandbox == "required" else "platform"
 
 
-def _name() -> str:
-    return settings().aws_lambda_function_name or socket.gethostname()
+def worker_name() -> str:
+    """The function's name on Lambda; elsewhere host and process, since a host may run several workers."""
+    return settings().aws_lambda_function_name or f"{socket.gethostname()}:{os.getpid()}"

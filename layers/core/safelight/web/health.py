@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Health(BaseModel):
-    """`database` is what every request needs; the store is asked by none of the API's functions to answer.
+    """`database` is what every request needs; no API function needs the store to answer.
 
     `sandbox` is what confines the processes that open photos, as their workers report: `ok`, `platform` (Lambda or
     macOS confine them), `missing` (photos wait; `detail` says why), or `unknown` when no worker reported of late.

@@ -30,6 +30,7 @@ from local.protocol import protocol
 from local.refusals import Tally
 from local.runtime import Handler, load
 from local.template import GatewayResponse, Route, Template
+from safelight.config import settings
 from safelight.errors import SafelightError, TooLarge
 from safelight.telemetry import outline
 from safelight.web import bodies
@@ -190,6 +191,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(message)s")
     try:
+        settings()
         limits = Limits.from_environment(os.environ)
     except ValueError as error:
         sys.exit(str(error))

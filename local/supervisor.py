@@ -21,6 +21,7 @@ from local.postgres import Postgres
 from local.process import StartError, free_ports, get, launch, stop, tail
 from local.storeports import remembered
 from local.template import Template
+from safelight import config
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "safelight"
@@ -129,6 +130,10 @@ class Supervisor:
             self._store.launch()
         self._environment = self._variables()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
+        try:
+            config.checked(self._environment)
+        except config.Misconfigured as error:
+            raise StartError(str(error)) from None
         tables.migrate(self._environment, ROOT, self.home.log("migrate"))
         ready("tables up to date")
         if self._store is not None:

@@ -11,6 +11,7 @@ import argparse
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -26,7 +27,7 @@ from local.events import schedule_event, wake_up_event
 from local.runtime import Handler
 from local.template import Template
 from safelight import telemetry
-from safelight.errors import Unavailable
+from safelight.config import Misconfigured, settings
 from safelight.jobs.due import DUE
 from safelight.sandboxes import watch
 
@@ -138,8 +139,8 @@ def report(stopping: threading.Event) -> None:
     while True:
         try:
             watch.report()
-        except Unavailable:
-            log.warning("the sandbox cannot be reported, trying again: no database")
+        except Exception as error:  # noqa: BLE001 - the thread must go on
+            log.warning("the sandbox cannot be reported, trying again: %s", telemetry.kind(error))
         if stopping.wait(watch.RENEW_SECONDS):
             return
 
@@ -152,6 +153,10 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     telemetry.logger()  # before the first line of the product's: its fields say why
+    try:
+        settings()
+    except Misconfigured as error:
+        sys.exit(str(error))
     worker = Worker(
         Template(arguments.template), os.environ["DATABASE_URL"], os.environ["BUCKET"], arguments.concurrency
     )

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from safelight.pictures import child, faces
 from safelight.pictures.environment import environment
+from safelight.pictures.errors import SandboxUnavailable, SandboxViolation
 from safelight.sandbox.nursery import Nursery
 from safelight.sandboxes import reports, watch
 from safelight.telemetry import logger
@@ -271,3 +273,54 @@ def test_on_lambda_the_platform_is_the_wall_and_metrics_go_to_the_log(
     assert client().get("/health").json()["sandbox"] == "platform"
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def no_table() -> Iterator[None]:
+    """The time between a deploy and its migration."""
+    sql("ALTER TABLE sandbox_reports RENAME TO sandbox_reports_later")
+    yield
+    sql("ALTER TABLE sandbox_reports_later RENAME TO sandbox_reports")
+
+
+@pytest.mark.usefixtures("no_table")
+def test_before_the_table_is_there_health_knows_nothing_and_is_well() -> None:
+    answer = client().get("/health")
+    assert (answer.status_code, answer.json()["database"], answer.json()["sandbox"]) == (200, "ok", "unknown")
+
+
+@pytest.mark.usefixtures("no_table")
+@pytest.mark.parametrize("raised", [SandboxViolation(), SandboxUnavailable("no filter")])
+def test_a_report_that_fails_hides_no_finding(raised: Exception) -> None:
+    def call() -> None:
+        raise raised
+
+    with pytest.raises(type(raised)) as found:
+        watch.watched(call)()
+    assert found.value is raised
+
+
+def test_the_thread_that_reports_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from local import worker
+
+    stopping, tried = threading.Event(), []
+
+    def report() -> None:
+        tried.append(1)
+        if len(tried) == 3:
+            stopping.set()
+        raise RuntimeError("the text of this error is not logged")
+
+    monkeypatch.setattr(watch, "report", report)
+    monkeypatch.setattr(watch, "RENEW_SECONDS", 0.01)
+    worker.report(stopping)
+    assert len(tried) == 3
+
+
+def test_off_lambda_a_missing_sandbox_is_reported_for_a_minute(missing: Nursery) -> None:
+    anna = Photographer.registered()
+    anna.upload(anna.gallery()["id"], jpeg())
+    run_jobs()
+    query = "SELECT worker, state, expires_at < now() + interval '2 minutes' FROM sandbox_reports"
+    assert sql(query) == [(WORKER, "missing", True)]
+    assert missing.refusal

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 MIB = 1024 * 1024
 MAX_PHOTO_BYTES = 15 * MIB
@@ -96,7 +96,28 @@ class Settings(BaseModel):
         return cls.model_validate({name: value for name, value in names.items() if value})
 
 
+class Misconfigured(ValueError):
+    """The settings cannot be used. The message names them and says why; it has none of their values."""
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process."""
-    return Settings.from_environment(os.environ)
+    """The settings of this process. Raises Misconfigured."""
+    return checked(os.environ)
+
+
+def checked(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises Misconfigured."""
+    try:
+        return Settings.from_environment(environment)
+    except ValidationError as error:
+        # Without the cause: its text has the values, secrets among them.
+        raise Misconfigured(_complaint(error)) from None
+
+
+def _complaint(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        ": ".join([*(str(part).upper() for part in one["loc"]), one["msg"].removeprefix("Value error, ")])
+        for one in found
+    )

@@ -22,6 +22,7 @@ NULLABLE = {("taken_at",), ("clean",)}
 # A search for faces gives scores of either sign.
 SIGNED = {("faces", 0, "score")}
 # A clean file may be empty, or hold zeros in place of something else.
+EMPTY = {("camera",), ("faces",)}
 FREE = {("clean",), ("clean", 0)}
 PICTURE = jpeg(700, 500)
 
@@ -59,9 +60,7 @@ def still_right(path: tuple[Any, ...], before: Any, value: Any) -> bool:
     whole = type(before) is int and type(value) is float and path[:1] != ("camera",)
     text = kind(value) == "str" and path[:1] == ("camera",)
     # {} is a camera that recorded nothing, [] are no faces, and a figure or a number of the camera may be any fraction.
-    return (
-        (small and not whole) or text or type(value) is bool or value in ({}, []) and path in {("camera",), ("faces",)}
-    )
+    return (small and not whole) or text or type(value) is bool or (value in ({}, []) and path in EMPTY)
 
 
 def refused(load: Callable[[bytes], object], raw: bytes) -> bool:

@@ -81,7 +81,8 @@ def test_what_the_seal_can_do_without(refused: str, picture: Path) -> None:
     found = run("tests.core.sandbox.under", refused, "required", picture)
     assert (found["first"], found["again"]) == (320, 320)
     [line] = found["lines"]
-    assert (line["level"], line["message"], line["uid"]) == ("INFO", "sandbox holds", OWN_IDS[0] if ROOT else os.getuid())
+    user = OWN_IDS[0] if ROOT else os.getuid()
+    assert (line["level"], line["message"], line["uid"]) == ("INFO", "sandbox holds", user)
     if refused in ("landlock", "as Docker"):
         assert line["landlock"] == 0
 

@@ -1,0 +1,46 @@
+"""What the programs of this machine say about settings that cannot be used: the message alone, and no value."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+GIVEN = {"DATABASE_URL": f"postgres://u:{SECRET}@127.0.0.1:1/x", "JWT_SECRET": SECRET, "BUCKET": "b"}
+PROGRAMS = {
+    "local.worker": (),
+    "local.gateway": ("--fd", "0"),
+    "local.admin": ("a@example.com",),
+}
+
+
+def run(program: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'core'}", "SAFELIGHT_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", program, *PROGRAMS.get(program, ())],
+        cwd=ROOT, env=inherited | paths | GIVEN | environment,
+        capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        pytest.param(
+            "SANDBOX", "platform", "SANDBOX=platform is for Lambda and macOS",
+            marks=pytest.mark.skipif("sys.platform != 'linux'", reason="allowed elsewhere"),
+        ),
+        ("DATABASE_POOL", "hunter2", "DATABASE_POOL: Input should be a valid integer"),
+    ],
+)  # fmt: skip
+def test_a_program_ends_with_the_message_alone(program: str, name: str, value: str, told: str, tmp_path: Path) -> None:
+    ended = run(program, tmp_path, **{name: value})
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(told)
+    assert ended.stderr.count("\n") == 1
+    assert "hunter2" not in ended.stderr + ended.stdout

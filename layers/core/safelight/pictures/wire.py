@@ -107,7 +107,7 @@ def _table(value: object, body: memoryview) -> list[tuple[str, int, int, memoryv
         if given != name:
             raise Garbled("renditions")
         view = body[at : at + whole(size, 5, len(body) - at)]
-        if view[:3] != b"\xff\xd8\xff" or view[-2:] != b"\xff\xd9":
+        if bytes(view[:3]) != b"\xff\xd8\xff" or bytes(view[-2:]) != b"\xff\xd9":
             raise Garbled("rendition data")
         table.append((name, whole(width, 1, limit), whole(height, 1, limit), view))
         at += len(view)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from fastapi import Response
 from pydantic import BaseModel
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DatabaseError
 
 from safelight import __version__
 from safelight.db.engine import transaction
@@ -36,7 +36,7 @@ def check(response: Response) -> Health:
     try:
         with transaction() as session:
             found = [report for report in reports.everything(session) if report.fresh]
-    except ProgrammingError:  # the table is made by the next migration: nothing is known yet, and nothing is wrong
+    except DatabaseError:  # the table is made by the next migration: nothing is known yet, and nothing is wrong
         log.warning("no table of sandbox reports")
         found = []
     except Unavailable:

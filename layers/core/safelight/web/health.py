@@ -12,6 +12,7 @@ from safelight.db.engine import transaction
 from safelight.errors import Unavailable
 from safelight.sandboxes import reports
 from safelight.sandboxes.reports import Report
+from safelight.telemetry import kind
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,10 @@ def check(response: Response) -> Health:
     try:
         with transaction() as session:
             found = [report for report in reports.everything(session) if report.fresh]
-    except DatabaseError:  # the table is made by the next migration: nothing is known yet, and nothing is wrong
+    except DatabaseError as error:
+        if error.orig is None or "42P01" not in kind(error.orig):
+            raise
+        # undefined_table: the next migration makes it. Nothing is known yet, and nothing is wrong.
         log.warning("no table of sandbox reports")
         found = []
     except Unavailable:

@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 SAM := .venv-tools/sam/bin/sam
 SOURCES := layers/core/safelight functions local tests migrations $(wildcard bench cli)
 UV = $(or $(shell command -v uv),.venv-tools/uv/bin/uv)
-BENCHES := refusals signing views pages load pictures sandbox culling archives archive_memory build coldstart login
+BENCHES := refusals signing views pages load pictures sandbox culling sealing archives archive_memory build coldstart login
 # Test processes at a time, each with servers of its own; one file stays in one process. PARALLEL=0 for a debugger.
 # In the order of the files: by the number of their tests, the longest of all, one test of a minute, would begin last.
 PARALLEL ?= 2

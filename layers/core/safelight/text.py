@@ -53,7 +53,7 @@ def _has_many_marks(value: str) -> bool:
     if value.isascii() or not any(map(_is_mark, value[MAX_MARKS :: MAX_MARKS + 1])):
         return False
     runs = groupby(map(_is_mark, value))
-    return any(marked and sum(1 for _ in run) > MAX_MARKS for marked, run in runs)
+    return any(marked and sum(1 for _ in islice(run, MAX_MARKS + 1)) > MAX_MARKS for marked, run in runs)
 
 
 def _is_mark(char: str) -> bool:

@@ -71,7 +71,7 @@ HEADERS = Refusal(
 CONNECTIONS = Refusal(
     429, "too_many_connections", "Too many connections", "Close some of your connections and try again.", 5
 )
-BUSY = Refusal(503, "busy", "The server is busy", "It serves too many clients at the moment. Try again in a few seconds.", 5)
+BUSY = Refusal(503, "busy", "The server is busy", "Too many clients use it now. Try again in a few seconds.", 5)
 
 
 def too_many(seconds: float) -> Refusal:

@@ -81,7 +81,8 @@ class Refusing(HttpToolsProtocol, Watched):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, self._accounted(_closing_early(app, cycle), cycle))
+        run: Any = self._accounted(_closing_early(app, cycle), cycle)  # uvicorn has types of its own for ASGI
+        super()._start_asgi_task(cycle, run)
 
     def _accounted(self, app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
         """The application, after which nothing holds the request's body any more."""

@@ -1,29 +1,21 @@
 """Close a home whose object store an earlier version left open: every user of the machine had its keys.
 
-Each step may be repeated, and the mark that says it is done is made last, so a kill at any point begins it again. What
-somebody replaced in the bucket cannot be told from what the owner put there.
+Each step may be repeated, and the mark that says it is done is made last, so a kill at any point begins it again.
+Replaced files cannot be told apart from the owner's.
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
+import os
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from local import private
+from local import filermeta, orphans, private
 from local.home import Home
 from local.objectstore import ObjectStore
 from local.process import StartError
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-_SETTLE_SECONDS = 2.5
-"""How long the store may still admit what it admitted before a policy was removed."""
-_ATTEMPTS = 5
+_LOADED_SECONDS = 2
 
 
 def is_needed(home: Home) -> bool:
@@ -36,41 +28,48 @@ def is_needed(home: Home) -> bool:
     return False
 
 
-def remove_identities(home: Home, store: ObjectStore) -> None:
-    """Before the store serves anyone: give it new keys and remove what others can have put into its settings.
+def remove_rules(home: Home, store: ObjectStore) -> None:
+    """Before the store serves anyone: give it new keys, and remove what others can have put into its settings.
 
-    The filer's /etc holds S3 identities, roles, rules of paths and remote mounts, each of which somebody could add. The
-    product puts nothing there.
+    Others could add identities, roles, remote mounts and rules of paths, and set policies, access lists, versions,
+    locks and encryption of buckets and objects. S3 obeys those, also when it is asked to remove them. So the store's
+    database of names is built again, from its buckets' folders and objects alone; of each object the current version
+    stays. The bytes of all others become orphans, which the start that follows removes.
+
+    Raises StartError when the new database lacks something of the old one, which is then in use again.
     """
     secrets = home.renew_store_keys()
     store.access_key, store.secret_key = secrets.access_key, secrets.secret_key
-    store.start(s3=False)
-    try:
-        store.shell("fs.rm -rf /etc")
-        left = store.shell("fs.ls /")
-    finally:
-        store.stop()
-    if "etc" in left.replace(">", " ").split():
-        raise StartError(f"the settings that others may have added to the object store cannot be removed:\n{left}")
-
-
-def reset_bucket(store: ObjectStore, bucket: str) -> None:
-    """Remove what others can have set on the bucket: policy, access list, lifecycle rules, versions, encryption.
-
-    Raises StartError when something of it comes back.
-    """
-    client = store.client()
-    for _ in range(_ATTEMPTS):
-        _reset(client, bucket)
-        # Whom a policy admitted may set it again until the store has forgotten it.
-        time.sleep(_SETTLE_SECONDS)
-        if _is_reset(client, bucket):
-            return
-    raise StartError(f"the access rules that others may have set on the bucket {bucket} come back after their removal")
+    database, old = store.data / "filerldb2", store.directory / "filer.old"
+    if old.exists():  # a kill: the new one is not known to be complete
+        shutil.rmtree(database, ignore_errors=True)
+        old.rename(database)
+    if not database.exists():
+        return
+    saved, reduced = store.directory / "saved.meta", store.directory / "reduced.meta"
+    _save(store, saved)
+    filermeta.reduce(saved, reduced)
+    database.rename(old)
+    _load(store, reduced, saved)
+    missing = _contents(reduced) - _contents(saved)
+    if missing:
+        raise StartError(
+            f"{len(missing)} of the object store's entries could not be kept when its settings were reset, so it stays "
+            f"as it was. See {store.log}, then start again"
+        )
+    (store.directory / orphans.SUSPECTED).touch(0o600)
+    os.sync()
+    done = old.with_name("filer.done")
+    shutil.rmtree(done, ignore_errors=True)
+    old.rename(done)  # removed in part it must not be taken for the whole
+    shutil.rmtree(done)
+    saved.unlink()
+    reduced.unlink()
 
 
 def finish(home: Home) -> None:
     """Note that the home is closed."""
+    os.sync()
     private.write(_mark(home), "The object store was closed to other users of this machine.\n")
 
 
@@ -78,23 +77,28 @@ def _mark(home: Home) -> Path:
     return home.directory / "closed"
 
 
-def _reset(client: S3Client, bucket: str) -> None:
-    for remove in (client.delete_bucket_policy, client.delete_bucket_lifecycle, client.delete_bucket_encryption):
-        with contextlib.suppress(ClientError):  # some are an error when there is nothing to remove
-            remove(Bucket=bucket)
-    client.put_bucket_acl(Bucket=bucket, ACL="private")
-    if client.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
-        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+def _save(store: ObjectStore, target: Path) -> None:
+    """Write the metadata of all buckets to `target`. Raises StartError unless it is complete."""
+    store.start(s3=False)
+    try:
+        filermeta.save(store, target)
+    finally:
+        store.stop()
 
 
-def _is_reset(client: S3Client, bucket: str) -> bool:
-    for read in (
-        client.get_bucket_policy,
-        client.get_bucket_lifecycle_configuration,
-        client.get_bucket_encryption,
-    ):
-        with contextlib.suppress(ClientError):
-            read(Bucket=bucket)
-            return False
-    grantees = [grant["Grantee"].get("Type") for grant in client.get_bucket_acl(Bucket=bucket)["Grants"]]
-    return grantees == ["CanonicalUser"]
+def _load(store: ObjectStore, source: Path, check: Path) -> None:
+    """Fill the store's empty database from `source`, and write what it holds then to `check`."""
+    store.start(s3=False)
+    try:
+        if source.stat().st_size:
+            # It says that it is done while the last entry is on its way, and the shell's end would cut that off.
+            filermeta.run(store, f"fs.meta.load -v=false {source.name}\nsleep {_LOADED_SECONDS}")
+            filermeta.save(store, check)
+        else:
+            check.write_bytes(b"")
+    finally:
+        store.stop()
+
+
+def _contents(path: Path) -> set[tuple[bytes, bytes, tuple[bytes | int, ...]]]:
+    return {entry.content() for entry in filermeta.entries(path)}

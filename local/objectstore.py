@@ -210,7 +210,19 @@ class ObjectStore:
         )
 
     def create_bucket(self, name: str) -> str:
-        """Make the bucket, with the CORS rules that an upload from the origin needs. An existing one is fine."""
+        """Make the bucket, with the CORS rules that an upload from the origin needs. An existing one is fine.
+
+        Raises StartError when the store refuses.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._create_bucket(name)
+        except (BotoCoreError, ClientError) as error:
+            raise StartError(f"the object store refuses to make its bucket {name} ({error}). See {self.log}") from error
+        return name
+
+    def _create_bucket(self, name: str) -> None:
         client = self.client()
         with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
             client.create_bucket(Bucket=name)
@@ -228,7 +240,6 @@ class ObjectStore:
                 ]
             },
         )
-        return name
 
     def remove_bucket(self, name: str) -> None:
         """Remove the bucket and all that is in it."""

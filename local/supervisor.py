@@ -118,7 +118,7 @@ class Supervisor:
             left_open = closing.is_needed(self.home)
             if left_open:
                 self._say("  closing the object store, which an earlier version left open, with new keys")
-                closing.remove_identities(self.home, self._store)
+                closing.remove_rules(self.home, self._store)
             unclean = orphans.begin(self._store.directory)
             self._store.launch(s3=not unclean)  # it needs two seconds; the others start at the same time
         if self._postgres is not None:
@@ -140,7 +140,6 @@ class Supervisor:
             self._store.wait()
             self._store.create_bucket(self._environment["BUCKET"])
             if left_open:
-                closing.reset_bucket(self._store, self._environment["BUCKET"])
                 closing.finish(self.home)
             ready("object store ready")
         self._wait_for_gateway()

@@ -12,13 +12,14 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 
+from local import filermeta
 from local.connect import connect
 from local.objectstore import ObjectStore
+from local.process import StartError
 
 CLEAN = "clean"
 """A file of this name in the store's folder says that the last stop was an orderly one."""
@@ -32,23 +33,15 @@ CHECK_SECONDS = 3600.0
 
 
 OBJECTS_IN_USE = """
-SELECT count(DISTINCT photos.id) + count(renditions.name) FROM photos LEFT JOIN renditions ON photo_id = photos.id
-WHERE status = 'ready' AND deleted_at IS NULL AND damaged_at IS NULL
+WITH used AS (SELECT id, s3_key FROM photos WHERE status = 'ready' AND deleted_at IS NULL AND damaged_at IS NULL)
+SELECT s3_key FROM used UNION ALL SELECT renditions.s3_key FROM renditions JOIN used ON id = photo_id
 """
-"""Originals and renditions that the store must have."""
+"""Keys of the originals and renditions that the store must have."""
 UNDEFINED_TABLE = "42P01"
 
 
 class NotPurged(RuntimeError):
     """The orphans are still there. The text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a check of the store counted: objects, and pieces that belong to none."""
-
-    objects: int
-    orphans: int
 
 
 def begin(folder: Path) -> bool:
@@ -80,8 +73,7 @@ def stop(store: ObjectStore) -> None:
 def purge(store: ObjectStore, database_url: str, say: Callable[[str], None]) -> None:
     """Remove the orphans of a store that was launched without S3, and stop it.
 
-    What is still owed when that fails is said, and tried again at the next start. Raises StartError when the store does
-    not start.
+    If it fails, it says what is left and the next start tries again. Raises StartError when the store does not start.
     """
     store.wait()
     try:
@@ -96,34 +88,50 @@ def purge(store: ObjectStore, database_url: str, say: Callable[[str], None]) -> 
         store.stop()
 
 
-def _remove(store: ObjectStore, in_use: int) -> int:
+def _remove(store: ObjectStore, in_use: set[str]) -> int:
     """How many there were.
 
-    With fewer entries than objects in use the store has lost some. Their bytes look like orphans, and may be all that
+    When an object in use has no entry, the store has lost entries. Their bytes look like orphans, and may be all that
     they can be restored from.
     """
-    found = _check(store, "")
-    if found.objects < in_use:
-        raise NotPurged(f"it knows {found.objects} objects, the database {in_use}, so these may be of lost objects")
-    if found.orphans:
-        _check(store, " -reallyDeleteFromVolume")
-        left = _check(store, "").orphans
+    found = _orphans(store)
+    if found:
+        missing = in_use - _keys(store)
+        if missing:
+            raise NotPurged(
+                f"it has lost {len(missing)} objects that the database names ({min(missing)} is one), and these bytes "
+                "may be theirs. Restore the store's folder from a backup"
+            )
+        _fsck(store, " -reallyDeleteFromVolume")
+        left = _orphans(store)
         if left:
-            raise NotPurged(f"{left} pieces of {found.orphans} are still there")
-    return found.orphans
+            raise NotPurged(f"{left} pieces of {found} are still there")
+    return found
 
 
-def _objects_in_use(database_url: str) -> int:
+def _objects_in_use(database_url: str) -> set[str]:
     connection = connect(database_url)
     try:
-        ((count,),) = connection.run(OBJECTS_IN_USE)
+        rows = connection.run(OBJECTS_IN_USE)
     except DatabaseError as error:
         if error.args[0].get("C") == UNDEFINED_TABLE:
-            return 0
-        raise NotPurged("the database does not say how many objects are in use") from error
+            return set()
+        raise NotPurged("the database does not say which objects are in use") from error
     finally:
         connection.close()
-    return int(count)
+    return {key for (key,) in rows}
+
+
+def _keys(store: ObjectStore) -> set[str]:
+    """Of all objects that have an entry."""
+    path = store.directory / "purge.meta"
+    try:
+        filermeta.save(store, path)
+        return filermeta.keys(path)
+    except (StartError, ValueError) as error:
+        raise NotPurged(str(error)) from error
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
@@ -134,13 +142,18 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _check(store: ObjectStore, options: str) -> Found:
+def _orphans(store: ObjectStore) -> int:
+    found = re.search(r"^Total\s.*\borphan:(\d+)", _fsck(store, ""), re.MULTILINE)
+    if found is None:
+        raise NotPurged(f"the check failed, see {store.log}")
+    return int(found[1])
+
+
+def _fsck(store: ObjectStore, options: str) -> str:
     try:
         output = store.shell(f"lock\nvolume.fsck -cutoffTimeAgo=1ms{options}\nunlock\n", CHECK_SECONDS)
     except subprocess.TimeoutExpired:
         raise NotPurged("the check took too long") from None
-    objects = re.search(r"^total \d+ directories, (\d+) files$", output, re.MULTILINE)
-    orphans = re.search(r"^Total\s.*\borphan:(\d+)", output, re.MULTILINE)
-    if objects is None or (orphans is None and not options):
+    if not re.search(r"^total \d+ directories, \d+ files$", output, re.MULTILINE):
         raise NotPurged(f"the check failed, see {store.log}")
-    return Found(int(objects[1]), int(orphans[1]) if orphans else 0)
+    return output

@@ -73,6 +73,7 @@ class Home:
         """The home's secrets, readable by the owner alone."""
         path = self.directory / "secrets.json"
         if path.exists():
+            private.refuse_foreign(path)
             return Secrets(**json.loads(path.read_text()))
         made = Secrets.generate()
         private.write(path, json.dumps(asdict(made)))

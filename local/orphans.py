@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 
-from local import filermeta
+from local import filermeta, private
 from local.connect import connect
 from local.objectstore import ObjectStore
 from local.process import StartError
@@ -55,7 +55,7 @@ def begin(folder: Path) -> bool:
         (folder / SUSPECTED).touch(0o600)
     (folder / CLEAN).unlink(missing_ok=True)
     if folder.exists():
-        _sync(folder)  # a power cut must not bring the file back
+        private.sync_folder(folder)  # a power cut must not bring the file back
     return (folder / SUSPECTED).exists()
 
 
@@ -132,14 +132,6 @@ def _keys(store: ObjectStore) -> set[str]:
         raise NotPurged(str(error)) from error
     finally:
         path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _orphans(store: ObjectStore) -> int:

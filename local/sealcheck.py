@@ -34,7 +34,7 @@ class SealCheck:
         self._public = public
 
     def open_endpoints(self) -> list[str]:
-        """Those that serve a stranger, of all that accept connections by now and were not tested before."""
+        """Newly reachable endpoints that serve a client without credentials."""
         found = []
         for endpoint in tuple(self._untested):
             try:

@@ -76,7 +76,7 @@ class SeaweedCompactor:
             yield
 
     def _await_marks(self, store: Control) -> None:
-        """Wait until the store has marked what was deleted. What it does not mark are orphans."""
+        """Wait until the store has marked what was deleted. Bytes that stay unmarked are orphans."""
         began = time.monotonic()
         fewest, in_vain = None, 0
         while in_vain < _ATTEMPTS:

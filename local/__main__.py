@@ -33,6 +33,7 @@ def main() -> int:
     began = time.monotonic()
     directory = Path(os.environ.get("SAFELIGHT_HOME") or ".safelight")
     os.umask(0o077)  # of everything that is created from here on
+    sys.path.append(str(ROOT / "layers" / "core"))  # for the store's client; make and containers set no PYTHONPATH
     supervisor: Supervisor | None = None
     try:
         home = Home(directory)

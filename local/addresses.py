@@ -8,11 +8,26 @@ from urllib.parse import urlsplit
 
 from local.process import StartError
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = ("127.0.0.1", "localhost")
+
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, as a browser sends them (RFC 6454)."""
+    """Scheme, host and port of a URL, as a browser sends them: lower case, no default port (RFC 6454)."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def origins_of(url: str) -> list[str]:
+    """The origins of the product's own pages: that of the URL, and for this machine also its other name."""
+    own = origin_of(url)
+    parts = urlsplit(own)
+    if parts.hostname not in _LOOPBACK:
+        return [own]
+    port = "" if parts.port is None else f":{parts.port}"
+    return [own, *(other for name in _LOOPBACK if (other := f"{parts.scheme}://{name}{port}") != own)]
 
 
 def wanted_port(environment: Mapping[str, str], name: str) -> int | None:

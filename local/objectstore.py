@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from local import certificates, private, readiness, storeports, storesettings
+from local.addresses import origins_of
 from local.process import StartError, bound_to_starter, launch, stop, tail
 from local.sealcheck import SealCheck
 
@@ -51,7 +52,7 @@ class ObjectStore:
         secret_key: Its secret.
         port: Of the S3 endpoint on 127.0.0.1; None means that of the last start, or a free one at the first. It is an
             error when it is taken, because signed addresses and proxies name it. All other ports are new at each start.
-        origin: Of the only pages whose scripts may read S3's answers, `scheme://host:port`.
+        origin: URL of the product, whose pages are the only ones whose scripts may read S3's answers.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class ObjectStore:
         self.control = self.directory / "control.json"
         self.access_key = access_key
         self.secret_key = secret_key
-        self.origin = origin
+        self.origins = origins_of(origin)
         self._serves = True
         self._s3_port = port or storeports.remembered(self.directory)
         self._ports: dict[str, int] = {}
@@ -101,6 +102,10 @@ class ObjectStore:
         """
         self.launch(s3=s3)
         return self.wait(seconds=seconds)
+
+    def refuse_taken_port(self) -> None:
+        """Raise StartError when another program uses the port of the S3 endpoint."""
+        storeports.refuse_taken(self._s3_port)
 
     def launch(self, *, s3: bool = True) -> ObjectStore:
         """Start the process without waiting, so that other parts can start at the same time.
@@ -196,18 +201,23 @@ class ObjectStore:
         return done.stdout + done.stderr
 
     def client(self) -> S3Client:
-        """A boto3 client of the running store, whose process was seen to own the port of the endpoint."""
+        """A boto3 client of this store, by its socket: no proxy, and no other program on its port, gets requests."""
         import boto3
         from botocore.config import Config
 
-        return boto3.client(
+        from safelight.storage.unixclient import UnixSession
+
+        client = boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}),
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}, proxies={}),
         )
+        if self.socket.name:  # known once it was launched
+            client.meta.events.register("before-send.s3", UnixSession(str(self.socket)).handle)
+        return client
 
     def create_bucket(self, name: str) -> str:
         """Make the bucket, with the CORS rules that an upload from the origin needs. An existing one is fine.
@@ -232,7 +242,7 @@ class ObjectStore:
                 "CORSRules": [
                     {
                         "AllowedMethods": ["GET", "HEAD", "POST"],
-                        "AllowedOrigins": [self.origin],
+                        "AllowedOrigins": self.origins,
                         "AllowedHeaders": ["*"],
                         "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
                         "MaxAgeSeconds": 3000,
@@ -271,7 +281,7 @@ class ObjectStore:
             "s3.config": str(self.directory / "s3.json"),
             # a relative path where it can be: it has 107 bytes at most
             "s3.localSocket": self.socket.name if self.socket.parent == self.directory else str(self.socket),
-            "s3.allowedOrigins": self.origin,
+            "s3.allowedOrigins": ",".join(self.origins),
         }
         ports = {name: str(port) for name, port in self._ports.items()}
         return storesettings.FLAGS | own | ports

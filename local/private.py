@@ -52,7 +52,7 @@ def close(*tops: Path) -> None:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file of mode 0600 that is never visible in part: a kill or power cut leaves the old content or the new."""
+    """Write a file of mode 0600 that is never visible in part: a kill or power cut leaves the old or the new one."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

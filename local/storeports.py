@@ -32,13 +32,18 @@ def remembered(folder: Path) -> int | None:
     return port
 
 
-def choose(folder: Path, s3: int | None) -> dict[str, int]:
-    """New ports by flag, noted in `ports.json`; S3's is `s3` where given. Raises StartError when it is taken."""
+def refuse_taken(s3: int | None) -> None:
+    """Raise StartError when S3's port is given and another program uses it."""
     if s3 is not None and not is_free(s3):
         raise StartError(
             f"Port {s3} of 127.0.0.1, the object store's, is used by another program. "
             f"Stop that program, or choose another port: S3_PORT={s3 + 1} make up"
         )
+
+
+def choose(folder: Path, s3: int | None) -> dict[str, int]:
+    """New ports by flag, noted in `ports.json`; S3's is `s3` where given. Raises StartError when it is taken."""
+    refuse_taken(s3)
     remove_sockets(_last(folder))  # of a start that was killed
     for _ in range(_ATTEMPTS):
         ports = dict(zip((S3, VOLUME, *SEALED), free_ports(2 + len(SEALED)), strict=True))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local import closing, orphans, tables
-from local.addresses import listen, origin_of, wanted_port
+from local.addresses import listen, wanted_port
 from local.home import Home
 from local.objectstore import REGION, ObjectStore
 from local.postgres import Postgres
@@ -87,7 +87,7 @@ class Supervisor:
             directory = home.directory / "objects"
             # fixed before the first start, because gateway and worker are told while the store still starts
             port = wanted_port(self._given, "S3_PORT") or remembered(directory) or free_ports(1)[0]
-            self._store = ObjectStore(directory, *keys, port=port, origin=origin_of(self.url))
+            self._store = ObjectStore(directory, *keys, port=port, origin=self.url)
         template_arguments = ["--template", str(self._template)]
         descriptor = self._listener.fileno()
         self._gateway = Child("gateway", ["local.gateway", *template_arguments, "--fd", str(descriptor)], (descriptor,))
@@ -115,6 +115,7 @@ class Supervisor:
 
         self.home.close()
         if self._store is not None:
+            self._store.refuse_taken_port()
             left_open = closing.is_needed(self.home)
             if left_open:
                 self._say("  closing the object store, which an earlier version left open, with new keys")
@@ -267,6 +268,7 @@ class Supervisor:
                 self._postgres.start()
             if self._store is not None and self._store.pid is None:
                 self._say("the object store ended, starting it again")
+                self._store.refuse_taken_port()
                 if orphans.begin(self._store.directory):
                     self._store.launch(s3=False)
                     orphans.purge(self._store, self._database_url, self._say)

@@ -11,8 +11,9 @@ import pytest
 
 from local import home as module
 from local import private
-from local.addresses import wanted_port
+from local.addresses import origins_of, wanted_port
 from local.home import Home
+from local.objectstore import ObjectStore
 from local.process import StartError
 
 
@@ -103,3 +104,57 @@ def test_a_port_that_is_none_is_named(text: str) -> None:
         wanted_port({"S3_PORT": text}, "S3_PORT")
     assert wanted_port({"S3_PORT": "9000"}, "S3_PORT") == 9000
     assert wanted_port({}, "S3_PORT") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+@pytest.mark.parametrize("name", ["", "logs", "secrets.json"])
+def test_what_another_user_could_change_is_refused_even_by_root(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "home"
+    Home(directory).secrets()
+    os.chown(directory / name, 65534, 65534)
+    with pytest.raises(StartError, match="belongs to another user"):
+        Home(directory).secrets()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+def test_a_store_in_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir(mode=0o700)
+    os.chown(tmp_path / "objects", 65534, 65534)
+    with pytest.raises(StartError, match="belongs to another user"):
+        ObjectStore(tmp_path / "objects", "KEY", "secret").launch()
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def note_sync(descriptor: int) -> None:
+        happened.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def note_rename(path: Path, target: Path) -> Path:
+        happened.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    private.write(tmp_path / "secrets.json", "new")
+    assert happened == ["file", "rename", "folder"]
+    assert (tmp_path / "secrets.json").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("url", "origins"),
+    [
+        ("HTTPS://Photos.Example.COM:443/app", ["https://photos.example.com"]),
+        ("http://photos.example.com:80", ["http://photos.example.com"]),
+        ("https://photos.example.com:8443", ["https://photos.example.com:8443"]),
+        ("http://LOCALHOST:8000", ["http://localhost:8000", "http://127.0.0.1:8000"]),
+        ("http://127.0.0.1:80/", ["http://127.0.0.1", "http://localhost"]),
+        ("http://[::1]:8000", ["http://[::1]:8000"]),
+    ],
+)
+def test_an_origin_is_written_as_a_browser_sends_it(url: str, origins: list[str]) -> None:
+    assert origins_of(url) == origins

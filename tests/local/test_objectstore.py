@@ -1,5 +1,6 @@
 """The object store: keeps what it acknowledged, lets in whom it should, and is ready when it says so."""
 
+import socket
 from pathlib import Path
 
 import httpx
@@ -8,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from local import objectstore as module
 from local.objectstore import ObjectStore
-from local.process import StartError
+from local.process import StartError, free_ports
 
 
 def test_a_kill_loses_no_acknowledged_object(tmp_path: Path) -> None:
@@ -56,17 +57,46 @@ def test_strangers_and_wrong_secrets_are_refused(object_store: ObjectStore, tmp_
     object_store.remove_bucket("guarded")
 
 
-def test_a_browser_may_upload_from_any_page(object_store: ObjectStore) -> None:
-    object_store.create_bucket("browsers")
-    asked = {"Origin": "http://127.0.0.1:8000", "Access-Control-Request-Method": "POST"}
-    answer = httpx.options(f"{object_store.endpoint}/browsers", headers=asked)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] in ("*", asked["Origin"])
-    assert (
-        answer.headers["access-control-allow-methods"] == "*"
-        or "POST" in answer.headers["access-control-allow-methods"]
-    )
-    object_store.remove_bucket("browsers")
+@pytest.mark.parametrize(
+    ("url", "allowed", "refused"),
+    [
+        ("http://127.0.0.1:8000", ["http://127.0.0.1:8000", "http://localhost:8000"], ["http://localhost:8001"]),
+        ("HTTPS://Photos.Example.com:443", ["https://photos.example.com"], ["http://127.0.0.1:8000"]),
+    ],
+)
+def test_only_the_products_own_pages_may_read_answers(
+    tmp_path: Path, url: str, allowed: list[str], refused: list[str]
+) -> None:
+    with ObjectStore(tmp_path / "objects", "KEY", "secret", origin=url) as store:
+        store.create_bucket("pages")
+
+        def answered(origin: str) -> str | None:
+            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            try:
+                answer = httpx.options(f"{store.endpoint}/pages", headers=asked)
+            except httpx.RemoteProtocolError:  # how the store refuses a foreign page's preflight of a bucket
+                return None
+            return answer.headers.get("access-control-allow-origin")
+
+        assert {origin: answered(origin) for origin in allowed} == {origin: origin for origin in allowed}
+        assert [answered(origin) for origin in refused] == [None] * len(refused)
+
+
+def test_the_stores_own_requests_go_to_its_socket_and_to_no_proxy(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0.1)
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        # Nothing answers on the TCP port that the endpoint names.
+        monkeypatch.setitem(object_store._ports, "s3.port", free_ports(1)[0])
+        object_store.create_bucket("unproxied")
+        object_store.remove_bucket("unproxied")
+        with pytest.raises(TimeoutError):
+            proxy.accept()
 
 
 def test_without_a_wheel_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

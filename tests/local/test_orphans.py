@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from local import orphans
+from local import closing, orphans
 from local.connect import connect
+from local.home import Home
 from local.objectstore import ObjectStore
 from local.postgres import Postgres
+from local.process import StartError, free_ports
+from local.supervisor import Supervisor
 from safelight.storage import compaction
 from tests.volumes import canary, files_with
 
@@ -122,7 +125,7 @@ def test_an_orderly_stop_marks_what_was_deleted(store: ObjectStore) -> None:
 
 
 def test_a_store_that_lost_objects_keeps_their_bytes(store: ObjectStore, postgres: Postgres) -> None:
-    """The filer's last entries are lost in a power cut, the volume's bytes are not; other objects outnumber the rows."""
+    """The filer's last entries are lost, the volume's bytes are not; other objects outnumber the rows."""
     url = postgres.create("lost-objects")
     client = store.client()
     for number in range(5):
@@ -175,3 +178,22 @@ def test_a_new_store_has_nothing_to_purge(tmp_path: Path) -> None:
 
 def test_the_sweep_and_the_start_mean_the_same_file() -> None:
     assert orphans.SUSPECTED == compaction.ORPHANS
+
+
+def test_a_start_whose_port_is_taken_owes_no_purge(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        folder = home.directory / "objects"
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "1.dat").touch()
+        (folder / orphans.CLEAN).touch()
+        closing.finish(home)
+        environment = {"DATABASE_URL": "postgresql://unused", "S3_PORT": str(taken.getsockname()[1])}
+        supervisor = Supervisor(home, environment, free_ports(1)[0], say=lambda _: None)
+        try:
+            with pytest.raises(StartError, match="is used by another program"):
+                supervisor.start()
+        finally:
+            supervisor.stop()
+    assert (folder / orphans.CLEAN).exists()
+    assert not orphans.begin(folder)

@@ -76,7 +76,8 @@ def test_only_the_products_own_pages_may_read_answers(
                 answer = httpx.options(f"{store.endpoint}/pages", headers=asked)
             except httpx.RemoteProtocolError:  # how the store refuses a foreign page's preflight of a bucket
                 return None
-            return answer.headers.get("access-control-allow-origin")
+            allowed_origin: str | None = answer.headers.get("access-control-allow-origin")
+            return allowed_origin
 
         assert {origin: answered(origin) for origin in allowed} == {origin: origin for origin in allowed}
         assert [answered(origin) for origin in refused] == [None] * len(refused)

@@ -43,8 +43,8 @@ WORKING_DIRECTORY = Path("/proc/self/cwd")
 """Linux's name of it, which works although its parents cannot be entered."""
 
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
-"""For tests: survives a killed process (the kernel keeps the pages), not a power cut. Races use 200 connections at once,
-beside those that other parts of a test keep."""
+"""For tests: survives a killed process (the kernel keeps the pages), not a power cut. Races need 200 connections beside
+those that other parts of a test keep."""
 
 
 def binaries() -> Path:

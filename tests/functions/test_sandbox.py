@@ -276,7 +276,7 @@ def test_on_lambda_the_platform_is_the_wall_and_metrics_go_to_the_log(
 
 
 @pytest.fixture
-def no_table(api: None) -> Iterator[None]:
+def no_table(api: None) -> Iterator[None]:  # noqa: ARG001 - its database
     """The time between a deploy and its migration."""
     sql("ALTER TABLE sandbox_reports RENAME TO sandbox_reports_later")
     yield

@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from local import certificates, private, readiness, storeports, storesettings
+from local import bucket, certificates, private, readiness, storeports, storesettings
 from local.addresses import origins_of
 from local.process import StartError, bound_to_starter, launch, stop, tail
 from local.sealcheck import SealCheck
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-REGION = "us-east-1"
 
 
 def program() -> Path:
@@ -202,22 +200,7 @@ class ObjectStore:
 
     def client(self) -> S3Client:
         """A boto3 client of this store, by its socket: no proxy, and no other program on its port, gets requests."""
-        import boto3
-        from botocore.config import Config
-
-        from safelight.storage.unixclient import UnixSession
-
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}, proxies={}),
-        )
-        if self.socket.name:  # known once it was launched
-            client.meta.events.register("before-send.s3", UnixSession(str(self.socket)).handle)
-        return client
+        return bucket.client(self.endpoint, self.socket, self.access_key, self.secret_key)
 
     def create_bucket(self, name: str) -> str:
         """Make the bucket, with the CORS rules that an upload from the origin needs. An existing one is fine.
@@ -227,38 +210,14 @@ class ObjectStore:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._create_bucket(name)
+            bucket.create(self.client(), name, self.origins)
         except (BotoCoreError, ClientError) as error:
             raise StartError(f"the object store refuses to make its bucket {name} ({error}). See {self.log}") from error
         return name
 
-    def _create_bucket(self, name: str) -> None:
-        client = self.client()
-        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
-            client.create_bucket(Bucket=name)
-        client.put_bucket_cors(
-            Bucket=name,
-            CORSConfiguration={
-                "CORSRules": [
-                    {
-                        "AllowedMethods": ["GET", "HEAD", "POST"],
-                        "AllowedOrigins": self.origins,
-                        "AllowedHeaders": ["*"],
-                        "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
-                        "MaxAgeSeconds": 3000,
-                    }
-                ]
-            },
-        )
-
     def remove_bucket(self, name: str) -> None:
         """Remove the bucket and all that is in it."""
-        client = self.client()
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
-            keys = [{"Key": item["Key"]} for item in page.get("Contents", []) if "Key" in item]
-            if keys:
-                client.delete_objects(Bucket=name, Delete={"Objects": [{"Key": k["Key"]} for k in keys]})
-        client.delete_bucket(Bucket=name)
+        bucket.remove(self.client(), name)
 
     def __enter__(self) -> Self:
         self.start()

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from local import closing, orphans, tables
 from local.addresses import listen, wanted_port
+from local.bucket import REGION
 from local.home import Home
-from local.objectstore import REGION, ObjectStore
+from local.objectstore import ObjectStore
 from local.postgres import Postgres
 from local.process import StartError, free_ports, get, launch, stop, tail
 from local.storeports import remembered

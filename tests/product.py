@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from local.objectstore import REGION, ObjectStore
+from local.bucket import REGION
+from local.objectstore import ObjectStore
 from local.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent

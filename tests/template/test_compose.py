@@ -16,7 +16,8 @@ import yaml
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from local.objectstore import REGION, ObjectStore
+from local.bucket import REGION
+from local.objectstore import ObjectStore
 from safelight.config import Settings
 from tests.template import document
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.objectstore import REGION, ObjectStore
+from local.bucket import REGION
+from local.objectstore import ObjectStore
 from safelight.storage.client import make_client
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Credentials, Signer

@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from local.objectstore import REGION
+from local.bucket import REGION
 from safelight.storage.disposition import attachment
 from safelight.storage.signer import Credentials, Signer
 from safelight.storage.store import Storage

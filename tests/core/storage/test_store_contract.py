@@ -15,7 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from local.objectstore import REGION, ObjectStore
+from local.bucket import REGION
+from local.objectstore import ObjectStore
 from safelight.errors import ObjectChanged, ObjectMissing
 from safelight.storage.client import make_client
 from safelight.storage.light import LightStore, Refused

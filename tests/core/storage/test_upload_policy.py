@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import httpx
 import pytest
 
-from local.objectstore import REGION
+from local.bucket import REGION
 from safelight.storage.signer import Credentials, PostForm, Signer, crc32_field
 from safelight.storage.store import Storage
 

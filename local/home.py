@@ -105,7 +105,7 @@ class Home:
         return self.logs / f"{name}.log"
 
     def limit_logs(self) -> None:
-        """Begin logs anew that have grown too large, while programs write to them; each one before is kept.
+        """Replace logs that have grown too large, while programs write to them; one older log of each is kept.
 
         They write at the file's end, wherever that is (O_APPEND). What they write during the copy is lost.
         """

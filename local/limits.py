@@ -12,7 +12,7 @@ KIB = 1024
 FILES = 10_240
 """Open files to ask the kernel for: as many as macOS gives a process (OPEN_MAX in its sys/syslimits.h)."""
 RESERVED_FILES = 256
-"""Open files besides connections: Postgres (two pools of up to 50), logs, modules, the kernel's own."""
+"""Open files that are no connections: Postgres (two pools of up to 50), logs, modules, the kernel's own."""
 
 _VARIABLES = {
     "REQUESTS_PER_SECOND": "requests_per_second",

@@ -50,7 +50,7 @@ class SealCheck:
         return not self._untested and (self._public is None or ("127.0.0.1", self._public) in listening(pid))
 
     def unknown(self, pid: int) -> list[str]:
-        """Addresses on which the process listens besides."""
+        """Further addresses on which the process listens."""
         return [f"{address}:{port}" for address, port in sorted(listening(pid) - self._known)]
 
 

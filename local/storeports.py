@@ -63,7 +63,7 @@ def sealed(ports: Mapping[str, int], *, s3: bool) -> list[Endpoint]:
 
 
 def s3_socket(folder: Path) -> Path:
-    """Where S3 listens besides its port: in the store's folder, or in a private one of /tmp where that is too long.
+    """S3's Unix socket: in the store's folder, or in a private one of /tmp where that is too long.
 
     The link `sockets` leads to the latter, so that it is used again.
     """

@@ -1,4 +1,4 @@
-"""Says what the platform lets a process give up; invoked by hand by whoever operates the stack."""
+"""Says what the platform lets a process give up; an operator invokes it by hand."""
 
 from typing import Any
 

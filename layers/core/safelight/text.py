@@ -28,7 +28,7 @@ class Body(BaseModel):
     @classmethod
     def _few_unknown(cls, given: Any) -> Any:
         # pydantic makes an error object of every unknown field, for a second a megabyte. The first few are enough for
-        # a refusal, and for whoever reads it.
+        # a refusal, and for its reader.
         known = cls.model_fields
         if not isinstance(given, dict) or len(given) <= len(known) + UNKNOWN_TOLD:
             return given

@@ -76,7 +76,7 @@ def _lower(number: int, value: int) -> None:
 
 
 def _limits(limits: Limits) -> list[tuple[int, int]]:
-    """Number and value of each limit. Without descriptors nothing can be opened, whatever the kernel."""
+    """Number and value of each limit. Without descriptors nothing can be opened on any kernel."""
     wanted = {"RLIMIT_CPU": limits.cpu_seconds, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 0}
     if sys.platform != "linux":
         return [(getattr(resource, name), value) for name, value in wanted.items()]

@@ -1,4 +1,4 @@
-"""Reading a JSON body at a bounded cost, whatever it holds."""
+"""Reading a JSON body at a bounded cost."""
 
 import json
 from typing import Any

@@ -7,7 +7,6 @@ with limits that start at zero, and nothing a child does outlives it.
 
 import gc
 import os
-import secrets
 import selectors
 import signal
 import socket
@@ -34,7 +33,7 @@ class _Warm:
     required: bool
     running: dict[int, "_Running"] = field(default_factory=dict)
     """By the number of the child's process."""
-    first: int = field(default_factory=lambda: secrets.randbelow(len(privileges.OWN_IDS)))
+    first: int = field(default_factory=lambda: int.from_bytes(os.urandom(8)) % len(privileges.OWN_IDS))
     """Where its children's ids begin: at random, so that the warm processes of a machine rarely give the same."""
 
     def free_id(self) -> int:

@@ -22,7 +22,6 @@ from local.postgres import Postgres
 from local.process import StartError, free_ports, get, launch, stop, tail
 from local.storeports import remembered
 from local.template import Template
-from safelight import config
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "safelight"
@@ -132,6 +131,8 @@ class Supervisor:
             self._store.launch()
         self._environment = self._variables()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
+        from safelight import config  # found once `local.__main__` has named the layer's folder
+
         try:
             config.checked(self._environment)
         except config.Misconfigured as error:

@@ -134,6 +134,10 @@ def responses(answer: bytes) -> list[int]:
     return found
 
 
+# What the program cannot do without, although the functions of these templates use none of it.
+_REQUIRED = {"DATABASE_URL": "postgresql://localhost/unused", "JWT_SECRET": "a-secret-of-tests", "BUCKET": "unused"}
+
+
 @contextlib.contextmanager
 def running(
     log: Path,
@@ -162,7 +166,7 @@ def running(
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
-                env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+                env={**os.environ, **_REQUIRED, "PYTHONPATH": path, **(environment or {})},
                 pass_fds=[listener.fileno()],
                 stdout=output,
                 stderr=output,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from local import private
-from local.process import StartError, free_ports, is_free
+from local.process import StartError
 
 LOG_BYTES = 10 * 1024 * 1024
 """A log that grows larger makes room for a new one; one older is kept."""
@@ -86,17 +86,12 @@ class Home:
         private.write(self.directory / "secrets.json", json.dumps(asdict(renewed)))
         return renewed
 
-    def port(self, name: str) -> int:
-        """The port that `name` had the last time if it is free, else another that is."""
-        known = self.known_port(name)
-        if known is not None and is_free(known):
-            return known
-        (port,) = free_ports(1)
+    def remember_port(self, name: str, port: int) -> None:
+        """Keep the port of a part for commands beside the running stack."""
         private.write(self.directory / f"{name}.port", str(port))
-        return port
 
     def known_port(self, name: str) -> int | None:
-        """The port that `name` had the last time, or has now."""
+        """The port that a part has, or had the last time; None before its first start."""
         path = self.directory / f"{name}.port"
         return int(path.read_text()) if path.exists() and path.read_text().isdigit() else None
 

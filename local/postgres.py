@@ -89,7 +89,7 @@ class Postgres:
 
     Args:
         directory: Holds `data/` and `postgres.log`; created when missing, kept when stopped.
-        port: TCP port of 127.0.0.1; None or 0 chooses a free one at every start.
+        port: TCP port of 127.0.0.1; None or 0 chooses a free one at the first start, which later starts keep.
         password: Of the one role, `safelight`. Fixed when the data directory is first made.
         durable: False trades safety against power cuts for speed, for tests.
     """
@@ -150,6 +150,7 @@ class Postgres:
                 self.stop()
                 raise StartError(f"Postgres gave no answer, see {self.log}:\n{tail(self.log)}")
             time.sleep(0.01)
+        self._wanted_port = self._port  # clients know it from now on
         self.create(DATABASE)
         return self
 

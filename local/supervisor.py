@@ -80,8 +80,7 @@ class Supervisor:
         self._postgres: Postgres | None = None
         self._store: ObjectStore | None = None
         if not self._given.get("DATABASE_URL"):
-            password = self._secrets.database_password
-            self._postgres = Postgres(home.directory / "postgres", home.port("postgres"), password)
+            self._postgres = Postgres(home.directory / "postgres", None, self._secrets.database_password)
         if not self._given.get("S3_ENDPOINT"):
             keys = self._secrets.access_key, self._secrets.secret_key
             directory = home.directory / "objects"
@@ -124,6 +123,7 @@ class Supervisor:
             self._store.launch(s3=not unclean)  # it needs two seconds; the others start at the same time
         if self._postgres is not None:
             self._postgres.start()
+            self.home.remember_port("postgres", self._postgres.port)
             ready("database ready")
         if self._store is not None and unclean:
             orphans.purge(self._store, self._database_url, self._say)

@@ -28,7 +28,8 @@ def test_a_new_home_is_closed(tmp_path: Path) -> None:
     assert home._lock is not None
     home._lock.close()
     home.secrets()
-    home.port("postgres")
+    home.remember_port("postgres", 5432)
+    assert home.known_port("postgres") == 5432
     assert granted(home.directory) == []
 
 

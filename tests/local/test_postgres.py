@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 
 from local import postgres as module
 from local.postgres import Postgres
-from local.process import Identity, StartError
+from local.process import Identity, StartError, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITIES: tuple[Identity, ...] = (
@@ -100,6 +101,22 @@ def test_text_sorts_the_same_on_every_system(server: Postgres) -> None:
         rows = connection.run("SELECT x FROM (VALUES ('b'), ('A'), ('a'), ('ä'), ('Z')) AS v (x) ORDER BY x")
         assert connection.run("SHOW server_encoding") == [["UTF8"]]
     assert [row[0] for row in rows] == ["A", "Z", "a", "b", "ä"]
+
+
+def test_a_chosen_port_that_another_program_takes_is_replaced(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        taken = taker.getsockname()[1]
+        chosen = iter([[taken], [taken]])
+        monkeypatch.setattr(module, "free_ports", lambda count: next(chosen, None) or free_ports(count))
+        server.start()
+        assert server.port != taken
+        assert f":{server.port}/" in server.url
+    port = server.port
+    server.stop()
+    server.start()
+    assert server.port == port  # its clients know it
 
 
 def test_an_initdb_that_was_cut_off_is_done_again(server: Postgres) -> None:

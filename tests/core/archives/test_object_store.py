@@ -1,6 +1,5 @@
 """The fetcher against a real store with real signatures, where If-Match and ranges are the store's own."""
 
-import asyncio
 import os
 import zipfile
 from collections.abc import Iterator
@@ -10,13 +9,12 @@ from io import BytesIO
 import pytest
 
 from local.objectstore import ObjectStore
-from safelight.archives.fetch import Fetcher, renewing
-from safelight.archives.memory import Window
 from safelight.archives.plan import Entry, plan
-from safelight.archives.stream import ArchiveBroken, open_archive
-from safelight.storage import internal_signer, storage
+from safelight.archives.stream import ArchiveBroken
+from safelight.storage import storage
 from tests import product
 from tests.core.archives import readers
+from tests.core.archives.streaming import stream
 
 
 @dataclass
@@ -42,24 +40,6 @@ def album(object_store: ObjectStore) -> Iterator[Album]:
             entries.append(entry._replace(key=key, etag=info.etag))
         yield Album(entries, contents)
     object_store.remove_bucket(bucket)
-
-
-def stream(entries: list[Entry], start: int = 0, stop: int | None = None) -> bytes:
-    """The archive as the product would send it."""
-    layout = plan(entries)
-
-    async def read() -> bytes:
-        fetcher = Fetcher(renewing(lambda: internal_signer().get_urls(300)))
-        try:
-            opened = await open_archive(layout, start, layout.size if stop is None else stop, fetcher, Window())
-            try:
-                return b"".join([bytes(piece) async for piece in opened])
-            finally:
-                await opened.aclose()
-        finally:
-            await fetcher.close()
-
-    return asyncio.run(read())
 
 
 def test_an_archive_of_real_objects(album: Album) -> None:

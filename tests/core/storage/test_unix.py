@@ -12,13 +12,12 @@ import pytest
 
 from local.objectstore import ObjectStore
 from safelight import storage
-from safelight.archives.memory import Window
-from safelight.archives.plan import Entry, plan
-from safelight.archives.source import own_fetcher
-from safelight.archives.stream import ArchiveBroken, open_archive
+from safelight.archives.plan import Entry
+from safelight.archives.stream import ArchiveBroken
 from safelight.config import Settings
 from safelight.errors import StorageUnavailable
 from tests import product
+from tests.core.archives.streaming import stream
 from tests.local.impostor import Impostor, impostor, listen_only
 
 PART = bytes(5 * 1024 * 1024)
@@ -39,24 +38,6 @@ def variables(object_store: ObjectStore, storage_bucket: str, port: Impostor) ->
     return {**found, "S3_ENDPOINT": f"http://127.0.0.1:{port.port}"}
 
 
-def archive_of(entry: Entry) -> bytes:
-    """A ZIP of the one object, as the product would send it."""
-    layout = plan([entry])
-
-    async def read() -> bytes:
-        fetcher = own_fetcher()
-        try:
-            opened = await open_archive(layout, 0, layout.size, fetcher, Window())
-            try:
-                return b"".join([bytes(piece) async for piece in opened])
-            finally:
-                await opened.aclose()
-        finally:
-            await fetcher.close()
-
-    return asyncio.run(read())
-
-
 def test_every_client_of_the_product_uses_the_socket(variables: dict[str, str], port: Impostor) -> None:
     with product.configured(variables):
         data = b"picture" * 1000
@@ -73,7 +54,7 @@ def test_every_client_of_the_product_uses_the_socket(variables: dict[str, str], 
         storage.multipart().complete("unix/c", upload, [(1, etag)])
         assert storage.storage().read("unix/c")[0] == PART
         assert sorted(storage.storage().keys("unix/")) == ["unix/a", "unix/b", "unix/c"]
-        assert data in archive_of(Entry("a.jpg", len(data), crc32(data), 1_700_000_000, "unix/a", info.etag))
+        assert data in stream([Entry("a.jpg", len(data), crc32(data), 1_700_000_000, "unix/a", info.etag)])
         storage.storage().delete(["unix/a", "unix/b", "unix/c"])
     assert port.received == []
 
@@ -93,7 +74,7 @@ def test_a_socket_that_is_gone_is_a_store_that_is_away(
         for call in (
             lambda: storage.storage().head("unix/a"),
             lambda: storage.light_store().head("unix/a"),
-            lambda: archive_of(Entry("a.jpg", 1, 0, 1_700_000_000, "unix/a", '"x"')),
+            lambda: stream([Entry("a.jpg", 1, 0, 1_700_000_000, "unix/a", '"x"')]),
         ):
             with pytest.raises((StorageUnavailable, ArchiveBroken)):
                 call()

@@ -15,10 +15,10 @@ export SAM_CLI_TELEMETRY := 0
 # Tests start hundreds of interpreters: without bytecode on the disk each compiles what it imports, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up dev demo admin reprocess test check format lint types imports template build bench fuzz lock coverage venv sam clean
+.PHONY: help up dev demo admin reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: venv ## Start everything and print the address (PORT, SAFELIGHT_HOME and every product setting are honoured)
 	@$(PYTHON) -m local
@@ -37,6 +37,9 @@ reprocess: venv ## Make a GALLERY's renditions again, or its analyses or clean f
 
 test: venv ## Run all tests against their own Postgres and object store (ARGS for pytest)
 	@$(PYTEST) $(ARGS)
+
+test-long: venv ## The tests of half a minute or more that `make test` leaves out (ARGS for pytest)
+	@$(PYTEST) -m long $(ARGS)
 
 check: lint types imports template test ## All that must hold before a change lands
 

@@ -135,6 +135,7 @@ def test_what_was_deleted_right_before_a_kill_of_the_store_is_gone_too(
     assert stays in client().get(original).content
 
 
+@pytest.mark.long
 def test_without_the_purge_the_erasure_stays_open_and_the_log_says_what_to_do(
     anna: Photographer, own_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -82,7 +82,7 @@ class Stack:
     def sql(self, statement: str) -> list[Any]:
         """One statement in the stack's database, once it answers."""
         password = json.loads((self.home / "secrets.json").read_text())["database_password"]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             port = int((self.home / "postgres.port").read_text())
             with contextlib.ExitStack() as cleanup:
@@ -103,8 +103,8 @@ class Stack:
             time.sleep(0.1)
 
     def ask(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """A request as a patient client makes it: again after a broken connection or a 5xx, for at most 40 s."""
-        deadline = time.monotonic() + 40
+        """A request as a patient client makes it: again after a broken connection or a 5xx, for at most two minutes."""
+        deadline = time.monotonic() + 120
         while True:
             try:
                 answer = self.http.request(method, url, **options)
@@ -140,7 +140,7 @@ def command(pid: int) -> str:
 
 def await_death(pids: list[int]) -> None:
     """Wait until none of them runs."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while left := [pid for pid in pids if command(pid)]:
         assert time.monotonic() < deadline, f"still there: {[command(pid) for pid in left]}"
         time.sleep(0.02)

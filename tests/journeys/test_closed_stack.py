@@ -101,6 +101,7 @@ def test_no_path_of_the_home_grants_anything_to_others(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("photo")
+@pytest.mark.long
 def test_a_program_that_takes_the_ports_of_dead_parts_gets_nothing(stack: Stack) -> None:
     assert stack._process is not None
     keys = json.loads((stack.home / "secrets.json").read_text())

@@ -73,7 +73,10 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("interruption", ["stop", "object store", "stack"])
+@pytest.mark.parametrize(
+    "interruption",
+    [pytest.param("stop", marks=pytest.mark.long), "object store", pytest.param("stack", marks=pytest.mark.long)],
+)
 def test_a_finished_erasure_has_left_no_byte_whatever_interrupted_it(stack: Stack, interruption: str) -> None:
     name = interruption.replace(" ", "")
     stays, leaves = Account(stack, f"{name}-stays"), Account(stack, f"{name}-leaves")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import httpx
+import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -99,6 +100,7 @@ def close_up_to(home: Home, killed_after: int) -> ObjectStore:
     return store
 
 
+@pytest.mark.long
 def test_a_home_that_was_open_is_closed_however_often_that_is_cut_off(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     old = home.secrets()
@@ -171,6 +173,7 @@ def lock_out(client: object) -> None:
     assert refusal(client.list_objects_v2, Bucket=BUCKET) == "AccessDenied"  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 def test_planted_denial_lock_and_versions_neither_stop_the_start_nor_keep_bytes(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     old = home.secrets()

@@ -6,11 +6,14 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.template import document
 
 SAM = document.ROOT / ".venv-tools" / "sam" / "bin" / "sam"
 
 
+@pytest.mark.long  # `make template`, a step of the gate, does the same
 def test_sam_validate_lint_is_clean(tmp_path: Path) -> None:
     subprocess.run(["make", "sam"], cwd=document.ROOT, check=True, timeout=300)
     # Neither the settings nor the credentials of whoever runs the tests, and nothing written into their home.

@@ -53,6 +53,7 @@ class Server:
             lifespan="off",
             access_log=False,
             proxy_headers=False,  # as both servers of the product
+            timeout_keep_alive=600,  # a client must not send its next request just when the server closes
             timeout_graceful_shutdown=1,  # a test may have left in the middle of an answer
         )
         self._server = uvicorn.Server(config)

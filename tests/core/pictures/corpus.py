@@ -62,7 +62,7 @@ def process(uploads: Iterable[Upload]) -> Endings:
                 endings.reasons.append(result)
     child.render(jpeg())
     endings.fell = child.NURSERY._warm != warm
-    endings.left = len(psutil.Process(warm).children())
+    endings.left = _left(warm)
     child.NURSERY.close()
     endings.peak = getrusage(RUSAGE_CHILDREN).ru_maxrss * 1024  # the warm process and, through it, its children
     return endings
@@ -99,6 +99,14 @@ def unsound(made: Rendered) -> list[str]:
         if not sound:
             found.append(rendition.name)
     return found
+
+
+def _left(warm: int) -> int:
+    """How many children the warm process keeps; the last ones need a moment to end after their answers."""
+    until = time.monotonic() + 60
+    while (left := len(psutil.Process(warm).children())) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
 
 def _timed(upload: Upload) -> tuple[Upload, Rendered | str, float]:

@@ -74,7 +74,9 @@ def _take(url: str) -> Connection:
             return candidate
         _close(candidate)
     opened = connect(_Connection, url)
-    opened.run("BEGIN")
+    if not _began(opened):
+        _close(opened)
+        raise Unavailable(retry_after=2)
     return opened
 
 

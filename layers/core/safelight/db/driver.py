@@ -74,9 +74,11 @@ def _take(url: str) -> Connection:
             return candidate
         _close(candidate)
     opened = connect(_Connection, url)
-    if not _began(opened):
+    try:
+        opened.run("BEGIN")
+    except (Error, OSError) as error:
         _close(opened)
-        raise Unavailable(retry_after=2)
+        raise Unavailable(retry_after=2) from error
     return opened
 
 

@@ -173,7 +173,6 @@ def lock_out(client: object) -> None:
     assert refusal(client.list_objects_v2, Bucket=BUCKET) == "AccessDenied"  # type: ignore[attr-defined]
 
 
-@pytest.mark.long
 def test_planted_denial_lock_and_versions_neither_stop_the_start_nor_keep_bytes(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     old = home.secrets()

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 
 from local.limits import Limits
-from local.rate import client_of, is_within
+from local.rate import clients_of, is_within
 from local.refusals import BUSY, CONNECTIONS, Refusal, Tally
 
 TICK_SECONDS = 0.5
@@ -47,6 +47,7 @@ class Connections:
         self._most = limits.connections
         self._shared = tuple(limits.shared)
         self._open: dict[Watched, str] = {}
+        """With the address of each."""
         self._refused: set[Watched] = set()
         self._per_client: Counter[str] = Counter()
         # Those that may give way, the one that waits for longest first.
@@ -61,13 +62,12 @@ class Connections:
     def enter(self, connection: Watched, address: str) -> Refusal | None:
         """Take up a new connection, or say why not. Another one gives way if it must."""
         self._tick_on()
-        client = client_of(address)
-        if self._has_enough(client, address):
+        if self._has_enough(address):
             return CONNECTIONS
         if len(self._open) >= self._most and not self._make_room():
             return BUSY
-        self._open[connection] = client
-        self._per_client[client] += 1
+        self._open[connection] = address
+        self._per_client.update(client for client, _ in clients_of(address))
         self._new[connection] = None
         return None
 
@@ -82,8 +82,10 @@ class Connections:
         """Forget a connection that is closed, or is being closed."""
         self._refused.discard(connection)
         self.is_busy(connection)
-        client = self._open.pop(connection, None)
-        if client is not None:
+        address = self._open.pop(connection, None)
+        if address is None:
+            return
+        for client, _ in clients_of(address):
             self._per_client[client] -= 1
             if not self._per_client[client]:
                 del self._per_client[client]
@@ -113,9 +115,9 @@ class Connections:
                 return True
         return False
 
-    def _has_enough(self, client: str, address: str) -> bool:
+    def _has_enough(self, address: str) -> bool:
         most = self.limits.connections_per_client
-        if not most or self._per_client[client] < most:
+        if not most or all(self._per_client[client] < most * clients for client, clients in clients_of(address)):
             return False
         return not is_within(address, self._shared)
 

@@ -7,17 +7,22 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.limits import Limits
-from local.rate import Rate, client_of, is_within
+from local.rate import Rate, is_within
 from local.refusals import Refusal, Tally, too_many, unreadable
+from safelight.web.forwarded import Proxies
 from safelight.web.wellformed import fault
 
 
 class Front:
-    """ASGI middleware: how often a client asks, and whether the request's headers are in order."""
+    """ASGI middleware: who asks, how often, and whether the request's headers are in order.
 
-    def __init__(self, app: ASGIApp, limits: Limits, tally: Tally) -> None:
+    The application is told the address of the client that a trusted proxy names, in place of the proxy's.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, tally: Tally, proxies: Proxies) -> None:
         self._app = app
         self._tally = tally
+        self._proxies = proxies
         self._shared, self._shared_by = tuple(limits.shared), limits.shared_by
         self._rate = (
             Rate(limits.requests_per_second, limits.requests_burst, limits.clients_remembered)
@@ -26,18 +31,22 @@ class Front:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        peer, port = scope["client"] or ("", 0)
+        address = self._proxies.client(peer, scope["headers"]) or ""
+        refusal = self._refusal(scope, address)
+        if refusal is None:
+            await self._app({**scope, "client": (address, port if address == peer else 0)}, receive, send)
         else:
             self._tally.count(f"{refusal.status} {refusal.code}")
             await refusal.send(send, head=scope["method"] == "HEAD")
 
-    def _refusal(self, scope: Scope) -> Refusal | None:
+    def _refusal(self, scope: Scope, address: str) -> Refusal | None:
         if self._rate is not None:
-            address = scope["client"][0] if scope["client"] else ""
             share = self._shared_by if is_within(address, self._shared) else 1
-            wait = self._rate.wait(client_of(address), time.monotonic(), share)
+            wait = self._rate.wait_for_address(address, time.monotonic(), share)
             if wait:
                 return too_many(wait)
         detail = fault(scope["headers"], host=scope["http_version"] == "1.1")

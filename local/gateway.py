@@ -33,7 +33,8 @@ from local.template import GatewayResponse, Route, Template
 from safelight.config import settings
 from safelight.errors import SafelightError, TooLarge
 from safelight.telemetry import outline
-from safelight.web import bodies
+from safelight.web import bodies, caller
+from safelight.web.forwarded import Proxies
 from safelight.web.problems import problem, status_of
 from safelight.web.receiving import receive as receive_body
 
@@ -161,22 +162,33 @@ def _problem(error: SafelightError) -> Answer:
     return Answer(told.status_code, headers, bytes(told.body))
 
 
-def serve(template: Template, listener: socket.socket, limits: Limits, *, limit_of: LimitOf = _api_gateways) -> None:
-    """Serve a template's API on a listening socket until a signal ends the process."""
-    limits = limits.with_files(raise_file_limit())
+def serve(
+    template: Template,
+    listener: socket.socket,
+    limits: Limits,
+    *,
+    limit_of: LimitOf = _api_gateways,
+    proxies: Proxies | None = None,
+) -> None:
+    """Serve a template's API on a listening socket until a signal ends the process.
+
+    `proxies` are those whose word about a client's address is believed; None: no one's.
+    """
+    proxies = proxies or Proxies()
+    limits = limits.with_files(raise_file_limit()).behind(proxies.networks)
     # Its warnings are about what clients send, one line each: an attack would fill the disk.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     tally = Tally()
     connections = Connections(limits, tally)
     held = Bodies(max(limits.bodies_bytes, MAX_REQUEST), connections)
     config = uvicorn.Config(
-        Front(Gateway(template, limit_of=limit_of), limits, tally),
+        Front(Gateway(template, limit_of=limit_of), limits, tally, proxies),
         http=protocol(connections, held),
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # what a client writes there proves nothing
+        proxy_headers=False,  # Front reads them
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
@@ -195,7 +207,8 @@ def main() -> None:
         limits = Limits.from_environment(os.environ)
     except ValueError as error:
         sys.exit(str(error))
-    serve(Template(arguments.template), socket.socket(fileno=arguments.fd), limits, limit_of=bodies.limit_of)
+    listener = socket.socket(fileno=arguments.fd)
+    serve(Template(arguments.template), listener, limits, limit_of=bodies.limit_of, proxies=caller.proxies())
 
 
 if __name__ == "__main__":

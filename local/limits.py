@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,7 +23,10 @@ _VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of the gateway. Times are seconds, sizes are bytes. A client is an IPv4 address or an IPv6 /64."""
+    """Limits of the gateway. Times are seconds, sizes are bytes.
+
+    A client is an IPv4 address or an IPv6 network of 64 bits; one of 48 bits has the limits of eight.
+    """
 
     head_bytes: int = 32 * KIB
     """Request line and headers: as much as nginx reads (large_client_header_buffers 4 8k). API Gateway takes 10,240."""
@@ -58,12 +61,12 @@ class Limits:
     requests_burst: int = 1000
     """Requests that a client may send at once after a pause."""
     shared: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks whose addresses stand for many clients each: a proxy on this machine sends the requests of all.
+    """Networks whose addresses stand for many clients each: the trusted proxies, or this machine where none is named.
 
     They have no limit of connections for each client, because idle connections are closed when new ones need room.
     """
     shared_by: int = 10
-    """Such an address may send the requests of so many clients."""
+    """Such an address may send the requests of so many clients, as far as it does not say whose they are."""
     clients_remembered: int = 10_000
     """Clients whose requests are counted at a time; then the one that was not heard of for longest is forgotten."""
 
@@ -84,6 +87,10 @@ class Limits:
             if not least <= given[name] < float("inf"):
                 raise ValueError(f"{variable} is {text}. Set it to {least} or more.")
         return dataclasses.replace(cls(), **given)  # type: ignore[arg-type]  # each value has its field's type
+
+    def behind(self, proxies: Collection[object]) -> Self:
+        """The same behind the proxies of these networks; unchanged where there are none."""
+        return dataclasses.replace(self, shared=tuple(map(str, proxies))) if proxies else self
 
     def with_files(self, files: int) -> Self:
         """The same with a number of connections, given the file limit.

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
+from ipaddress import ip_network
+
+from safelight.addresses import SITE_CLIENTS, groups, parse, within
 
 
 @lru_cache(maxsize=4096)
-def client_of(address: str) -> str:
-    """The client behind an address: an IPv4 address, or an IPv6 network of 64 bits, which is one household's."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
-    return str(ip)
+def clients_of(address: str) -> tuple[tuple[str, int], ...]:
+    """Whom an address stands for, and how many clients' limits each of them has: see `addresses.groups`."""
+    return tuple(zip(groups(address), (1, SITE_CLIENTS), strict=False))
 
 
 @lru_cache(maxsize=4096)
 def is_within(address: str, networks: tuple[str, ...]) -> bool:
     """Whether an address lies in one of these networks."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip
-    return any(ip in ipaddress.ip_network(network) for network in networks)
+    ip = parse(address)
+    return ip is not None and within(ip, map(ip_network, networks))
 
 
 class Rate:
@@ -59,3 +50,13 @@ class Rate:
         if len(self._full_at) > self._remembered:
             del self._full_at[next(iter(self._full_at))]
         return 0.0 if allowed else wait
+
+    def wait_for_address(self, address: str, now: float, share: int = 1) -> float:
+        """Take one token of each client that the address stands for: 0, or the seconds until there is one.
+
+        The smallest comes first, so that what it is refused uses up nothing of its neighbours'.
+        """
+        for client, clients in clients_of(address):
+            if wait := self.wait(client, now, share * clients):
+                return wait
+        return 0.0

@@ -1,4 +1,4 @@
-"""Whose address counts: the one that the platform saw, and no header of a client's."""
+"""Whose address counts: the one that the platform saw, what a trusted proxy says of it, and no header of a client's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import pytest
 from starlette.requests import Request
 
 from safelight.web import caller
+from tests import product
 from tests.api import Photographer, client, run_jobs
 from tests.functions.support import sql
+
+pytestmark = pytest.mark.usefixtures("module_settings")
+
+ORIGIN_SECRET = "an-origin-secret-of-32-characters"
 
 # As the Lambda Web Adapter hands it on: the request context of a REST API's event, cut to what matters here.
 CONTEXT = json.dumps(
@@ -78,3 +83,53 @@ def test_two_visitors_with_one_program_are_two() -> None:
         assert client().get(f"/s/{share}/download/all", headers=headers).status_code == 206
     assert sql("SELECT count(DISTINCT visitor) FROM archive_downloads") == [(2,)]
     assert anna.call("GET", f"/share-links/{share}").json()["zip_downloads"] == 2
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Behind a proxy on this machine, and behind CloudFront."""
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1, 203.0.113.24")
+    monkeypatch.setenv("ORIGIN_SECRET", f"{'another-secret-'.ljust(32, '.')}, {ORIGIN_SECRET}")
+    product.forget()
+    yield
+    monkeypatch.undo()
+    product.forget()
+
+
+VIEWED = {"x_origin_secret": ORIGIN_SECRET, "cloudfront_viewer_address": "2001:db8::7:4711"}
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_trusted_proxy_names_its_client() -> None:
+    assert caller.address(request(x_forwarded_for="192.0.2.9, 198.51.100.1")) == "198.51.100.1"
+    assert caller.address(request(**VIEWED)) == "2001:db8::7"
+    assert caller.address(request(**VIEWED | {"x_origin_secret": "guessed"})) == "127.0.0.1"
+
+
+@pytest.mark.usefixtures("adapter", "proxied")
+def test_behind_the_adapter_the_proxy_is_the_one_that_the_platform_saw() -> None:
+    assert caller.address(request(x_amzn_request_context=CONTEXT, x_forwarded_for="198.51.100.1")) == "198.51.100.1"
+    assert caller.address(request(x_amzn_request_context=CONTEXT, **VIEWED)) == "2001:db8::7"
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_function_behind_cloudfront_is_told_its_viewer(shared_api: str) -> None:
+    """Through the real handler of a function that API Gateway calls."""
+    from functions.accounts import app
+
+    seen: list[str | None] = []
+
+    def remember(request: Request) -> str | None:
+        seen.append(caller.address(request))
+        return seen[-1]
+
+    assert shared_api
+    event = json.loads((product.ROOT / "events" / "api_register.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("safelight.web.deps.address", remember)
+        for secret in (ORIGIN_SECRET, "guessed"):
+            added = {"X-Origin-Secret": [secret], "CloudFront-Viewer-Address": ["192.0.2.99:4711"]}
+            headers = event["multiValueHeaders"] | added
+            app.handler({**event, "multiValueHeaders": headers}, None)
+    # The event's source is a trusted proxy here, and API Gateway wrote its address into X-Forwarded-For.
+    assert seen == ["192.0.2.99", "203.0.113.24"]

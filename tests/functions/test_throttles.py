@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections import Counter
 from typing import Any
@@ -80,18 +81,57 @@ def test_empty_buckets_are_swept() -> None:
     assert sql("SELECT count(*) FROM throttles") == [(1,)]
 
 
+def tried(rule: Rule, ips: list[str | None]) -> int:
+    """How many of these tries, each from its address, were allowed."""
+    allowed = 0
+    for ip in ips:
+        with contextlib.suppress(TooManyRequests), driver.connection() as connection:
+            throttle.take(connection.run, SECRET, *throttle.claims(rule, ip))
+            allowed += 1
+    return allowed
+
+
+def test_a_client_is_an_address_and_its_spellings() -> None:
+    assert tried(RULE, ["192.0.2.7", "::ffff:192.0.2.7"] * 5) == 5
+    assert tried(RULE, ["192.0.2.8"] * 10) == 5
+    assert tried(RULE, [None, "testclient", "unknown"] * 5) == 5
+    assert throttle.address("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64"
+
+
+def test_65536_ipv6_networks_of_one_site_have_the_tries_of_eight_clients() -> None:
+    addresses: list[str | None] = [f"2001:db8:1:{network:x}::{host}" for network in range(20) for host in range(7)]
+    assert tried(RULE, addresses) == 5 * RULE.site == 40
+    assert tried(RULE, ["2001:db8:1:ffff::1"]) == 0
+    assert tried(RULE, ["2001:db8:2::1"]) == 1
+
+
+def test_a_neighbour_uses_up_its_own_tries_and_no_more() -> None:
+    assert tried(RULE, ["2001:db8:1:1::1"] * 100) == 5
+    assert tried(RULE, ["2001:db8:1:2::1"] * 100) == 5
+
+
+def test_what_an_address_was_given_back_its_site_was_too() -> None:
+    claims = throttle.claims(RULE, "2001:db8::1")
+    assert [claim.rule.tries for claim in claims] == [5, 40]
+    for _ in range(50):
+        with driver.connection() as connection:
+            throttle.take(connection.run, SECRET, *claims)
+            throttle.give_back(connection.run, SECRET, *claims)
+    assert tried(RULE, ["2001:db8::1"] * 10) == 5
+
+
 @pytest.mark.parametrize(
-    ("ip", "subject"),
+    ("here", "all_"),
     [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("testclient", "unknown"),
-        (None, "unknown"),
+        (limits.SIGN_IN_HERE, limits.SIGN_IN),
+        (share_limits.UNLOCK_HERE, share_limits.UNLOCK),
+        (share_limits.ARCHIVE_HERE, share_limits.ARCHIVE),
     ],
 )
-def test_an_address_is_its_customer(ip: str | None, subject: str) -> None:
-    assert throttle.address(ip) == subject
+def test_one_ipv6_site_cannot_use_up_what_is_everybodys(here: Rule, all_: Rule) -> None:
+    """Neither at once nor in the long run, in tries a second."""
+    assert here.tries * here.site < all_.tries
+    assert here.tries * here.site / here.seconds < all_.tries / all_.seconds
 
 
 @pytest.mark.parametrize("known", [True, False])

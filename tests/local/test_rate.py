@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.limits import RESERVED_FILES, Limits
-from local.rate import Rate, client_of, is_within
+from local.rate import Rate, clients_of, is_within
 
 
 def allowed(rate: Rate, client: str, now: float, tries: int, share: int = 1) -> int:
@@ -47,20 +47,26 @@ def test_only_so_many_clients_are_remembered() -> None:
     assert len(rate) == 3
 
 
-@pytest.mark.parametrize(
-    ("address", "client"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("not an address", "not an address"),
-    ],
-)
-def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str, client: str) -> None:
-    assert client_of(address) == client
+def test_a_site_has_the_limits_of_eight_clients() -> None:
+    assert clients_of("192.0.2.1") == (("192.0.2.1", 1),)
+    assert clients_of("2001:db8:1:2::3") == (("2001:db8:1:2::/64", 1), ("2001:db8:1::/48", 8))
+
+
+def test_65536_networks_of_one_site_have_not_65536_buckets() -> None:
+    rate = Rate(1, 10, 100_000)
+    taken = sum(
+        rate.wait_for_address(f"2001:db8:1:{network:x}::{host:x}", 1000.0) == 0
+        for network in range(200)
+        for host in range(3)
+    )
+    assert taken == 80
+    assert rate.wait_for_address("2001:db8:2::1", 1000.0) == 0
+
+
+def test_a_neighbour_that_asks_too_often_uses_up_nothing_of_its_sites() -> None:
+    rate = Rate(1, 10, 100_000)
+    assert sum(rate.wait_for_address("2001:db8:1:1::1", 1000.0) == 0 for _ in range(1000)) == 10
+    assert sum(rate.wait_for_address("2001:db8:1:2::1", 1000.0) == 0 for _ in range(1000)) == 10
 
 
 def test_shared_is_every_address_of_this_machine() -> None:

@@ -5,14 +5,22 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from safelight import addresses
 
 MIB = 1024 * 1024
 MAX_PHOTO_BYTES = 15 * MIB
 PLACEHOLDER_SECRETS = ("", "change-me", "changeme", "secret", "local")
+MIN_SECRET = 32
+"""Characters."""
+
+
+def _networks(value: object) -> object:
+    return addresses.networks(value) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -29,6 +37,9 @@ class Settings(BaseModel):
     stage: Literal["local", "dev", "staging", "prod"] = "local"
     log_level: str = "INFO"
     base_url: str = "http://127.0.0.1:8000"
+    # Whose word about the address of a client is believed (docs/decisions/0014).
+    trusted_proxies: Annotated[tuple[addresses.Network, ...], BeforeValidator(_networks)] = ()
+    origin_secret: SecretStr | None = None
 
     database_url: SecretStr
     # Serverless processes serve one request at a time; the local gateway serves many and asks for more.
@@ -59,8 +70,14 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _refuse_placeholders(self) -> Self:
         secret = self.jwt_secret.get_secret_value()
-        if self.stage != "local" and (secret.lower() in PLACEHOLDER_SECRETS or len(secret) < 32):
+        if self.stage != "local" and (secret.lower() in PLACEHOLDER_SECRETS or len(secret) < MIN_SECRET):
             raise ValueError("JWT_SECRET must be a random value of 32 characters or more outside local mode")
+        return self
+
+    @model_validator(mode="after")
+    def _check_origin_secrets(self) -> Self:
+        if any(len(secret) < MIN_SECRET for secret in self.origin_secrets):
+            raise ValueError(f"ORIGIN_SECRET must be a random value of {MIN_SECRET} characters or more, or two of them")
         return self
 
     @model_validator(mode="after")
@@ -83,6 +100,19 @@ class Settings(BaseModel):
         """Scheme and host of `base_url`: what a browser sends as Origin (RFC 6454)."""
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def origin_secrets(self) -> tuple[bytes, ...]:
+        """The values of `origin_secret`, which is a list separated by commas: while one is replaced, both hold."""
+        listed = self.origin_secret.get_secret_value() if self.origin_secret else ""
+        return tuple(one.encode() for one in map(str.strip, listed.split(",")) if one)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether `base_url` is more than an address of this machine for itself."""
+        host = urlsplit(self.base_url).hostname or ""
+        ip = addresses.parse(host)
+        return not (ip.is_loopback if ip is not None else host == "localhost" or host.endswith(".localhost"))
 
     @property
     def base_path(self) -> str:

@@ -8,12 +8,12 @@ may be tried: there is nothing to check a password against either.
 
 import datetime as dt
 import hmac
-import ipaddress
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from safelight import addresses
 from safelight.errors import TooManyRequests
 from safelight.security.subkeys import subkey
 
@@ -23,11 +23,15 @@ type Run = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """At most `tries` at once; after that, as many in `seconds`, evenly."""
+    """At most `tries` at once; after that, as many in `seconds`, evenly.
+
+    `site` is how many times as much the IPv6 networks of 64 bits in one of 48 bits may try together.
+    """
 
     name: str
     tries: int
     seconds: float
+    site: int = addresses.SITE_CLIENTS
 
     @property
     def step(self) -> float:
@@ -89,11 +93,15 @@ def refused(seconds: int) -> TooManyRequests:
 
 
 def address(ip: str | None) -> str:
-    """Whom an address stands for: an IPv6 customer has a network of 2^64 addresses (RFC 6177)."""
-    try:
-        parsed = ipaddress.ip_address(ip or "")
-    except ValueError:
-        return "unknown"  # all of these share one bucket: what cannot be told apart cannot be let through
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    """The client that an address stands for, see `addresses.groups`; of an IPv6 address the network of 64 bits."""
+    return addresses.groups(ip)[0]
+
+
+def claims(rule: Rule, ip: str | None, *, of: object = None) -> tuple[Claim, ...]:
+    """One try from an address under a rule: its client's, and for IPv6 also that of the network of 48 bits.
+
+    `of` narrows the rule to one subject, such as a link.
+    """
+    subjects = [client if of is None else f"{of}|{client}" for client in addresses.groups(ip)]
+    wide = Rule(f"{rule.name} (/48)", rule.tries * rule.site, rule.seconds)
+    return tuple(Claim(limit, subject) for limit, subject in zip((rule, wide), subjects, strict=False))

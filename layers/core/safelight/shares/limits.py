@@ -13,7 +13,7 @@ from safelight import throttle
 from safelight.throttle import Claim, Rule
 
 # A wedding's guests share one hotel's address and one typing error; and only wrong passwords count.
-UNLOCK_HERE = Rule("unlock link from address", 20, 15 * 60)
+UNLOCK_HERE = Rule("unlock link from address", 20, 15 * 60, site=2)
 UNLOCK = Rule("unlock link", 200, 60 * 60)
 # Guests at one address are many; a script there, whatever it calls itself, must not use up what the link allows in all.
 BEGIN_HERE = Rule("begin selection on link from address", 200, 24 * 60 * 60)
@@ -25,7 +25,7 @@ ARCHIVE = Rule("begin archive on link", 400, 24 * 60 * 60)
 @contextmanager
 def unlock(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> Iterator[None]:
     """One try to open a link; it counts if the block raises. Raises TooManyRequests."""
-    claims = (Claim(UNLOCK_HERE, f"{share_id}|{throttle.address(ip)}"), Claim(UNLOCK, str(share_id)))
+    claims = (*throttle.claims(UNLOCK_HERE, ip, of=share_id), Claim(UNLOCK, str(share_id)))
     throttle.take(connection.run, secret, *claims)
     # Kept whatever the rest of the request does, and no row stays locked while a password is hashed.
     connection.run("COMMIT")
@@ -36,7 +36,7 @@ def unlock(connection: Connection, secret: str, ip: str | None, share_id: uuid.U
 
 def begin_selection(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> None:
     """One more selection on a link; not counted when the transaction fails. Raises TooManyRequests."""
-    throttle.take(connection.run, secret, Claim(BEGIN_HERE, f"{share_id}|{throttle.address(ip)}"))
+    throttle.take(connection.run, secret, *throttle.claims(BEGIN_HERE, ip, of=share_id))
 
 
 def begin_archive(connection: Connection, secret: str, ip: str | None, share_id: uuid.UUID) -> None:
@@ -44,5 +44,5 @@ def begin_archive(connection: Connection, secret: str, ip: str | None, share_id:
 
     Raises TooManyRequests.
     """
-    here = Claim(ARCHIVE_HERE, f"{share_id}|{throttle.address(ip)}")
-    throttle.take(connection.run, secret, here, Claim(ARCHIVE, str(share_id)))
+    here = throttle.claims(ARCHIVE_HERE, ip, of=share_id)
+    throttle.take(connection.run, secret, *here, Claim(ARCHIVE, str(share_id)))

@@ -1,10 +1,13 @@
-"""Where a request comes from, as the platform saw it; nothing that a client can write proves anything."""
+"""Which address a request comes from, as every limit and statistic of the product sees it."""
 
 import json
 import os
 from functools import lru_cache
 
 from fastapi import Request
+
+from safelight.config import settings
+from safelight.web.forwarded import Proxies
 
 # API Gateway's request context as JSON (documented in "Request & Lambda Context" of the Web Adapter's guide). The
 # adapter puts it in place of whatever a client sent under this name: `HeaderMap::insert` in `fetch_response` of its
@@ -13,16 +16,22 @@ REQUEST_CONTEXT = "x-amzn-request-context"
 
 
 def address(request: Request) -> str | None:
-    """The address that opened the connection to the platform, None when there is none.
+    """The client's address, None when there is none. What `Proxies.client` makes of the connection's other end.
 
-    Behind the Lambda Web Adapter every connection comes from the same machine, and the request context tells. Anywhere
-    else a client could have written that header, so it is not looked at. X-Forwarded-For is never: clients write it.
+    Behind the Lambda Web Adapter every connection comes from the same machine, and the request context names the other
+    end. Anywhere else a client could have written that header, so it is not looked at.
     """
+    peer = request.client.host if request.client else None
     if behind_adapter():
-        seen = _source_ip(request.headers.getlist(REQUEST_CONTEXT))
-        if seen is not None:
-            return seen
-    return request.client.host if request.client else None
+        peer = _source_ip(request.headers.getlist(REQUEST_CONTEXT)) or peer
+    return proxies().client(peer, request.headers.raw)
+
+
+@lru_cache(maxsize=1)
+def proxies() -> Proxies:
+    """The proxies that the settings name."""
+    configured = settings()
+    return Proxies(configured.trusted_proxies, configured.origin_secrets)
 
 
 @lru_cache(maxsize=1)

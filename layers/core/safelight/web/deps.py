@@ -49,7 +49,7 @@ JobQueue = Annotated[Queue, Depends(wake.queue)]
 
 
 def get_client(request: Request) -> Client:
-    """The caller's address as the platform saw it; a forwarded header proves nothing."""
+    """The caller's address and program."""
     return Client(user_agent=request.headers.get("user-agent"), ip=address(request))
 
 

@@ -9,7 +9,7 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _HOUSEHOLD, _SITE = 64, 48
 SITE_CLIENTS = 8
-"""How many clients' limits a site has: more than one, for a neighbour must use up no other's, and far fewer than 65,536."""
+"""How many clients' limits a site has: more than one, for the sake of neighbours, and far fewer than 65,536."""
 
 
 @lru_cache(maxsize=4096)

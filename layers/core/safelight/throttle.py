@@ -9,7 +9,7 @@ may be tried: there is nothing to check a password against either.
 import datetime as dt
 import hmac
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,11 @@ class Rule:
         """Seconds until one more may be tried."""
         return self.seconds / self.tries
 
+    @property
+    def room(self) -> float:
+        """The most seconds in which a bucket runs empty that has room for one more try."""
+        return self.seconds - self.step
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -64,6 +69,11 @@ _WAIT = (
     " FROM throttles WHERE key = :key"
 )
 _GIVE_BACK = "UPDATE throttles SET empty_at = empty_at - make_interval(secs => :step) WHERE key = :key"
+FULL = (
+    "EXISTS (SELECT FROM unnest(cast(:keys AS bytea[]), cast(:rooms AS float8[])) AS asked (key, room)"
+    " JOIN throttles t ON t.key = asked.key WHERE t.empty_at > clock_timestamp() + make_interval(secs => asked.room))"
+)
+"""Whether one of these buckets has no room for another try, as an expression; see `full`."""
 FORGET = "DELETE FROM throttles WHERE empty_at < now()"
 """Buckets that have run empty are as good as none; the sweep drops them."""
 
@@ -72,9 +82,8 @@ def take(run: Run, secret: str, *claims: Claim) -> None:
     """Count one try under each rule; commit before doing what was tried. Raises TooManyRequests, which undoes all."""
     for claim in claims:
         rule, key = claim.rule, claim.key(secret)
-        room = rule.seconds - rule.step
-        if not list(run(_TAKE, key=key, step=rule.step, room=room)):
-            wait = [row[0] for row in run(_WAIT, key=key, room=room)]
+        if not list(run(_TAKE, key=key, step=rule.step, room=rule.room)):
+            wait = [row[0] for row in run(_WAIT, key=key, room=rule.room)]
             raise refused(max(math.ceil(wait[0]), 1) if wait else 1)
 
 
@@ -82,6 +91,11 @@ def give_back(run: Run, secret: str, *claims: Claim) -> None:
     """The try was right: only wrong ones count."""
     for claim in claims:
         run(_GIVE_BACK, key=claim.key(secret), step=claim.rule.step)
+
+
+def full(secret: str, claims: Sequence[Claim]) -> tuple[list[bytes], list[float]]:
+    """The parameters `keys` and `rooms` of FULL."""
+    return [claim.key(secret) for claim in claims], [claim.rule.room for claim in claims]
 
 
 def refused(seconds: int) -> TooManyRequests:

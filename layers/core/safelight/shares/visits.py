@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pg8000.native import Connection
 
+from safelight import throttle
 from safelight.errors import Forbidden, NotFound, PasswordRequired
 from safelight.pages import cut, decode_cursor
 from safelight.photos import keys
@@ -73,26 +74,35 @@ class Shown:
     cut: bool
 
 
-_LIVE = (
+_COLUMNS = (
     "SELECT l.id, l.gallery_id, g.title, g.description, l.password_hash, l.policy_version, l.expires_at,"
     "       l.download, l.max_downloads, l.max_favourites, l.strip_metadata"
+)
+_LIVE = (
     " FROM share_links l JOIN galleries g ON g.id = l.gallery_id JOIN users u ON u.id = g.owner_id"
     " WHERE l.revoked_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > now())"
     "   AND g.deleted_at IS NULL AND u.is_active AND "
 )
-_BY_ID = _LIVE + "l.id = cast(:reference as uuid)"
-_BY_SLUG = _LIVE + "l.slug = cast(:reference as citext)"
+_BY_ID = _COLUMNS + _LIVE + "l.id = cast(:reference as uuid)"
+# One statement, because a visitor waits for each.
+_BY_SLUG = _COLUMNS + ", " + throttle.FULL + _LIVE + "l.slug = cast(:reference as citext)"
 
 
-def find(connection: Connection, reference: str) -> Share:
-    """The live link of this id or slug. Raises NotFound."""
-    try:
-        rows = connection.run(_BY_ID, reference=str(uuid.UUID(reference)))
-    except ValueError:
-        rows = connection.run(_BY_SLUG, reference=reference) if "\0" not in reference else []
+def find(connection: Connection, share_id: str) -> Share:
+    """The live link of this id. Raises NotFound."""
+    rows = connection.run(_BY_ID, reference=share_id)
     if not rows:
         raise NotFound
     return Share(*rows[0])
+
+
+def find_slug(connection: Connection, slug: str, keys: list[bytes], rooms: list[float]) -> tuple[Share, bool]:
+    """The live link of this slug, and whether one of these buckets is full (`throttle.full`). Raises NotFound."""
+    rows = connection.run(_BY_SLUG, reference=slug, keys=keys, rooms=rooms) if "\0" not in slug else []
+    if not rows:
+        raise NotFound
+    [[*row, full]] = rows
+    return Share(*row), full
 
 
 def admit(share: Share, grant: str | None, secret: str, now: dt.datetime, *, size: Size | None = None) -> Share:

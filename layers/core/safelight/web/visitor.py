@@ -16,8 +16,8 @@ from safelight import clock, storage
 from safelight.config import Settings, settings
 from safelight.db import driver
 from safelight.errors import Unauthorized
-from safelight.security.grants import LIFETIME, make_grant
-from safelight.shares import downloads, limits, visits
+from safelight.security.grants import LIFETIME, is_granted, make_grant
+from safelight.shares import downloads, limits, links, visits
 from safelight.shares.visitors import Visitor, salts
 from safelight.shares.visits import Share
 from safelight.storage.signer import Signer
@@ -72,11 +72,15 @@ class Visit:
 
 
 def get_visit(request: Request, connection: Db, config: Config, now: Now, share_id: str) -> Visit:
-    """The live link of the path; whoever has none gets 404."""
-    share = visits.find(connection, share_id)
+    """The live link of the path. Raises NotFound, and TooManyRequests for an address that misses too often."""
+    secret, ip = config.jwt_secret.get_secret_value(), address(request)
+
+    def is_known(found: Share) -> bool:
+        return is_granted(request.cookies.get(grant_cookie(found)), found.id, found.policy_version, secret, now)
+
+    share = links.find(connection, secret, ip, share_id, is_known)
     note(share_id=share.id, gallery_id=share.gallery_id)
-    secret = config.jwt_secret.get_secret_value()
-    visitor = Visitor(address(request), request.headers.get("user-agent"))
+    visitor = Visitor(ip, request.headers.get("user-agent"))
     grant = request.cookies.get(grant_cookie(share))
     today, yesterday = (visitor.digest(secret, salt) for salt in salts(connection, now))
     return Visit(share, today, yesterday, grant, secret, now, _automatic(request))

@@ -35,6 +35,7 @@ from safelight.errors import SafelightError, TooLarge
 from safelight.telemetry import outline
 from safelight.web import bodies, caller
 from safelight.web.forwarded import Proxies
+from safelight.web.observe import STRICT_TRANSPORT
 from safelight.web.problems import problem, status_of
 from safelight.web.receiving import receive as receive_body
 
@@ -169,10 +170,12 @@ def serve(
     *,
     limit_of: LimitOf = _api_gateways,
     proxies: Proxies | None = None,
+    is_https: bool = False,
 ) -> None:
     """Serve a template's API on a listening socket until a signal ends the process.
 
-    `proxies` are those whose word about a client's address is believed; None: no one's.
+    `proxies` are those whose word about a client's address is believed; None: no one's. `is_https`: a proxy in front
+    speaks TLS, so every answer says that browsers must use it.
     """
     proxies = proxies or Proxies()
     limits = limits.with_files(raise_file_limit()).behind(proxies.networks)
@@ -188,6 +191,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=[(name.decode(), value.decode()) for name, value in [STRICT_TRANSPORT] if is_https],
         proxy_headers=False,  # Front reads them
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -207,8 +211,14 @@ def main() -> None:
         limits = Limits.from_environment(os.environ)
     except ValueError as error:
         sys.exit(str(error))
-    listener = socket.socket(fileno=arguments.fd)
-    serve(Template(arguments.template), listener, limits, limit_of=bodies.limit_of, proxies=caller.proxies())
+    serve(
+        Template(arguments.template),
+        socket.socket(fileno=arguments.fd),
+        limits,
+        limit_of=bodies.limit_of,
+        proxies=caller.proxies(),
+        is_https=settings().is_https,
+    )
 
 
 if __name__ == "__main__":

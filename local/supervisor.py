@@ -132,11 +132,14 @@ class Supervisor:
         self._environment = self._variables()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
         from safelight import config  # found once `local.__main__` has named the layer's folder
+        from safelight.web import forwarded
 
         try:
-            config.checked(self._environment)
+            warning = forwarded.warning(config.checked(self._environment))
         except config.Misconfigured as error:
             raise StartError(str(error)) from None
+        if warning is not None:
+            self._say(f"Warning: {warning}")
         tables.migrate(self._environment, ROOT, self.home.log("migrate"))
         ready("tables up to date")
         if self._store is not None:

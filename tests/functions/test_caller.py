@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from functions.downloads.app import app
 from safelight.web import caller
+from safelight.web.archive import closing_engine
 from tests import product
 from tests.api import Photographer, client, run_jobs
 from tests.functions.support import sql
@@ -115,7 +118,7 @@ def test_behind_the_adapter_the_proxy_is_the_one_that_the_platform_saw() -> None
 @pytest.mark.usefixtures("proxied")
 def test_a_function_behind_cloudfront_is_told_its_viewer(shared_api: str) -> None:
     """Through the real handler of a function that API Gateway calls."""
-    from functions.accounts import app
+    from functions.accounts.app import handler
 
     seen: list[str | None] = []
 
@@ -130,6 +133,46 @@ def test_a_function_behind_cloudfront_is_told_its_viewer(shared_api: str) -> Non
         for secret in (ORIGIN_SECRET, "guessed"):
             added = {"X-Origin-Secret": [secret], "CloudFront-Viewer-Address": ["192.0.2.99:4711"]}
             headers = event["multiValueHeaders"] | added
-            app.handler({**event, "multiValueHeaders": headers}, None)
+            handler({**event, "multiValueHeaders": headers}, None)
     # The event's source is a trusted proxy here, and API Gateway wrote its address into X-Forwarded-For.
     assert seen == ["192.0.2.99", "203.0.113.24"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "warned"),
+    [
+        ({"BASE_URL": "https://photos.example"}, True),
+        ({"BASE_URL": "http://192.0.2.7:8000"}, True),
+        ({"BASE_URL": "https://photos.example", "TRUSTED_PROXIES": "127.0.0.1"}, False),
+        ({"BASE_URL": "https://photos.example", "ORIGIN_SECRET": ORIGIN_SECRET}, False),
+        ({"BASE_URL": "http://127.0.0.1:8000"}, False),
+        ({"BASE_URL": "http://[::1]:8000"}, False),
+        ({"BASE_URL": "http://localhost:3000"}, False),
+        ({"BASE_URL": "http://photos.localhost"}, False),
+    ],
+)
+def test_a_public_server_without_a_proxy_warns_at_its_start(
+    variables: dict[str, str], warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    product.forget()
+
+    async def start() -> None:
+        async with closing_engine(app):
+            pass
+
+    asyncio.run(start())
+    monkeypatch.undo()
+    product.forget()
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["Set TRUSTED_PROXIES to the proxy's address" in line for line in told] == [True] * warned
+
+
+@pytest.mark.usefixtures("adapter")
+def test_on_aws_the_platform_tells_so_nothing_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    test_a_public_server_without_a_proxy_warns_at_its_start(
+        {"BASE_URL": "https://photos.example"}, False, monkeypatch, caplog
+    )

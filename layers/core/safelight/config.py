@@ -115,6 +115,11 @@ class Settings(BaseModel):
         return not (ip.is_loopback if ip is not None else host == "localhost" or host.endswith(".localhost"))
 
     @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the product over TLS alone."""
+        return self.base_url.startswith("https:")
+
+    @property
     def base_path(self) -> str:
         """What precedes every path: empty, or the stage of API Gateway's own address."""
         return urlsplit(self.base_url).path.rstrip("/")

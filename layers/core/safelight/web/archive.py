@@ -22,9 +22,9 @@ from safelight.archives.source import own_fetcher
 from safelight.config import settings
 from safelight.db import driver
 from safelight.shares import downloads, limits
-from safelight.web import building
+from safelight.web import building, forwarded
 from safelight.web.built import built_archive, check_unchanged, lying, validator
-from safelight.web.caller import address
+from safelight.web.caller import address, behind_adapter
 from safelight.web.conditional import check_match
 from safelight.web.streaming import ArchiveResponse, Sent
 from safelight.web.visitor import Visit
@@ -59,6 +59,9 @@ Archives = Annotated[Engine, Depends(get_engine)]
 @asynccontextmanager
 async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
     """A server's lifespan: at its end the connections to the store are closed."""
+    told = None if behind_adapter() else forwarded.warning(settings())
+    if told is not None:
+        log.warning(told)
     yield
     if get_engine.cache_info().currsize:
         await get_engine().fetcher.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from safelight.addresses import Network, parse, within
+from safelight.config import Settings
 
 # Raw headers, as ASGI has them: names in lower case.
 type Headers = Iterable[tuple[bytes, bytes]]
@@ -74,6 +75,18 @@ class Proxies:
             return None
         viewer = parse(viewers[0].rpartition(":")[0].strip("[]"))
         return None if viewer is None else str(viewer)
+
+
+def warning(configured: Settings) -> str | None:
+    """What is wrong where others reach a server of one's own and no proxy is named, and what to do."""
+    if not configured.is_public or configured.trusted_proxies or configured.origin_secrets:
+        return None
+    return (
+        f"BASE_URL is {configured.base_url}, but TRUSTED_PROXIES is not set. So all visitors have the address of the"
+        " proxy in front: one who guesses passwords locks out the others, and limits and statistics count all as one."
+        " Set TRUSTED_PROXIES to the proxy's address (127.0.0.1 for a proxy on this machine). See docs/operations.md,"
+        " Behind a proxy."
+    )
 
 
 def _hops(found: dict[bytes, list[str]]) -> Iterator[str]:

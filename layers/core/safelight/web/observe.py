@@ -4,10 +4,12 @@ import logging
 import re
 import time
 import uuid
+from functools import lru_cache
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from safelight.config import Misconfigured, settings
 from safelight.telemetry import log_context
 from safelight.web.problems import unexpected
 
@@ -23,6 +25,8 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+"""A year of HTTPS alone (RFC 6797). Not for other names below this one, which may be somebody else's."""
 # Nearly all that is answered is somebody's own: whatever may be kept says so itself.
 NOT_KEPT = (b"cache-control", b"private, no-store")
 LEFT = 499
@@ -56,6 +60,7 @@ class Observe:
                 message["headers"] = [
                     *given,
                     *SECURITY_HEADERS,
+                    *_transport(),
                     (b"x-request-id", correlation_id.encode()),
                 ]
             await send(message)
@@ -78,6 +83,14 @@ class Observe:
                     "request",
                     extra={"method": scope["method"], "route": route, "status": status, "duration_ms": taken},
                 )
+
+
+@lru_cache(maxsize=1)
+def _transport() -> tuple[tuple[bytes, bytes], ...]:
+    try:
+        return (STRICT_TRANSPORT,) if settings().is_https else ()
+    except Misconfigured:  # the request fails by itself where it needs them
+        return ()
 
 
 def _correlation_id(scope: Scope) -> str:

@@ -6,6 +6,7 @@ from fastapi import Request
 
 from safelight.web import bodies
 from safelight.web.app import create_app, lambda_handler
+from safelight.web.caller import address
 
 app = create_app("echo")
 METHODS = ["GET", "HEAD", "POST", "PUT"]
@@ -18,6 +19,7 @@ async def echo(request: Request) -> dict[str, Any]:
     """What arrived."""
     return {
         "headers": sorted({*request.headers.keys()}),
+        "client": address(request),
         "cookies": request.cookies,
         "size": len(await request.body()),
     }

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from safelight.web import bodies
 from safelight.web.app import create_app
+from safelight.web.caller import address
 
 app = create_app("stream")
 METHODS = ["GET", "HEAD", "POST", "PUT"]
@@ -47,6 +48,7 @@ async def echo(request: Request) -> dict[str, Any]:
     """What arrived."""
     return {
         "headers": sorted({*request.headers.keys()}),
+        "client": address(request),
         "cookies": request.cookies,
         "size": len(await request.body()),
     }

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ PARTS = {"worker": "local.worker", "gateway": "local.gateway", "database": "post
 
 
 class Stack:
-    """One stack with its own home and port."""
+    """One stack with its own home and port. `environment` is added to what it is started with."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = home
+        self.said = ""
+        self._added = dict(environment or {})
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=15)
@@ -43,20 +45,20 @@ class Stack:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "local"],
             cwd=ROOT,
-            env={**kept, "SAFELIGHT_HOME": str(self.home), "PORT": str(self.port)},
+            env={**kept, "SAFELIGHT_HOME": str(self.home), "PORT": str(self.port), **self._added},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        said = []
+        self.said = ""
         for line in self._process.stdout:
-            said.append(line.decode())
+            self.said += line.decode()
             if b"is ready at" in line:
                 # Nobody reads on, so somebody must: a full pipe would stop it.
                 threading.Thread(target=self._process.stdout.read, daemon=True).start()
                 return
-        raise AssertionError("the stack did not start:\n" + "".join(said))
+        raise AssertionError("the stack did not start:\n" + self.said)
 
     def stop(self) -> None:
         """Ctrl-C."""
@@ -147,9 +149,9 @@ def await_death(pids: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def running_stack(home: Path) -> Iterator[Stack]:
+def running_stack(home: Path, environment: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A started stack, stopped afterwards."""
-    stack = Stack(home)
+    stack = Stack(home, environment)
     stack.start()
     try:
         yield stack

@@ -21,6 +21,8 @@ PACKAGES = {
     "wget": "wget",
     "aria2c": "aria2",
     "openssl": "openssl",
+    "nginx": "nginx-light",
+    "caddy": "caddy",
 }
 """What Debian calls the package of each program that the tests run."""
 
@@ -82,7 +84,7 @@ def all_refuse(path: Path) -> None:
 
 def installed(tool: str) -> str:
     """Where the program lies. A test without it would prove less than it says, so its absence is a failure."""
-    path = shutil.which(tool)
+    path = shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin")  # where nginx is, for ordinary users as well
     assert path is not None, f"{tool} is not installed, and the tests need it: apt-get install {PACKAGES[tool]}"
     return path
 

@@ -62,6 +62,8 @@ class ArchiveResponse(Response):
         self._length = requested.stop - requested.start
         self._sent = 0
         own = {"Accept-Ranges": "bytes", "ETag": etag or plan.etag, "Content-Length": str(self._length)}
+        # nginx would take all of it at once and write it to a disk, even for a client that has left.
+        own["X-Accel-Buffering"] = "no"
         if requested.status == 416:
             own["Content-Range"] = f"bytes */{plan.size}"
         else:

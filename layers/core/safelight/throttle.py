@@ -70,10 +70,10 @@ _WAIT = (
 )
 _GIVE_BACK = "UPDATE throttles SET empty_at = empty_at - make_interval(secs => :step) WHERE key = :key"
 FULL = (
-    "EXISTS (SELECT FROM unnest(cast(:keys AS bytea[]), cast(:rooms AS float8[])) AS asked (key, room)"
-    " JOIN throttles t ON t.key = asked.key WHERE t.empty_at > clock_timestamp() + make_interval(secs => asked.room))"
+    "EXISTS (SELECT FROM throttles WHERE key = ANY(cast(:keys AS bytea[]))"
+    " AND empty_at > clock_timestamp() + make_interval(secs => :room))"
 )
-"""Whether one of these buckets has no room for another try, as an expression; see `full`."""
+"""Whether one of these buckets may have no room for another try, as an expression; see `full`."""
 FORGET = "DELETE FROM throttles WHERE empty_at < now()"
 """Buckets that have run empty are as good as none; the sweep drops them."""
 
@@ -93,9 +93,9 @@ def give_back(run: Run, secret: str, *claims: Claim) -> None:
         run(_GIVE_BACK, key=claim.key(secret), step=claim.rule.step)
 
 
-def full(secret: str, claims: Sequence[Claim]) -> tuple[list[bytes], list[float]]:
-    """The parameters `keys` and `rooms` of FULL."""
-    return [claim.key(secret) for claim in claims], [claim.rule.room for claim in claims]
+def full(secret: str, claims: Sequence[Claim]) -> tuple[list[bytes], float]:
+    """The parameters `keys` and `room` of FULL. Of several rules the least room counts: `take` decides."""
+    return [claim.key(secret) for claim in claims], min(claim.rule.room for claim in claims)
 
 
 def refused(seconds: int) -> TooManyRequests:

@@ -15,7 +15,7 @@ from safelight import throttle
 from safelight.errors import NotFound
 from safelight.shares import visits
 from safelight.shares.visits import Share
-from safelight.throttle import Rule
+from safelight.throttle import Claim, Rule
 
 MISSED = Rule("missing link from address", 60, 60)
 
@@ -29,7 +29,7 @@ def find(
     """
     claims = throttle.claims(MISSED, ip)
     try:
-        share, full = _find(connection, reference, *throttle.full(secret, claims))
+        share, full = _find(connection, secret, claims, reference)
     except NotFound:
         throttle.take(connection.run, secret, *claims)
         # Kept, although the request fails.
@@ -41,9 +41,9 @@ def find(
     return share
 
 
-def _find(connection: Connection, reference: str, keys: list[bytes], rooms: list[float]) -> tuple[Share, bool]:
+def _find(connection: Connection, secret: str, claims: tuple[Claim, ...], reference: str) -> tuple[Share, bool]:
     try:
         share_id = str(uuid.UUID(reference))
     except ValueError:
-        return visits.find_slug(connection, reference, keys, rooms)
+        return visits.find_slug(connection, reference, *throttle.full(secret, claims))
     return visits.find(connection, share_id), False

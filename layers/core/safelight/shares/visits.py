@@ -96,9 +96,9 @@ def find(connection: Connection, share_id: str) -> Share:
     return Share(*rows[0])
 
 
-def find_slug(connection: Connection, slug: str, keys: list[bytes], rooms: list[float]) -> tuple[Share, bool]:
-    """The live link of this slug, and whether one of these buckets is full (`throttle.full`). Raises NotFound."""
-    rows = connection.run(_BY_SLUG, reference=slug, keys=keys, rooms=rooms) if "\0" not in slug else []
+def find_slug(connection: Connection, slug: str, keys: list[bytes], room: float) -> tuple[Share, bool]:
+    """The live link of this slug, and whether one of these buckets may be full (`throttle.full`). Raises NotFound."""
+    rows = connection.run(_BY_SLUG, reference=slug, keys=keys, room=room) if "\0" not in slug else []
     if not rows:
         raise NotFound
     [[*row, full]] = rows

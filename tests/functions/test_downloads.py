@@ -228,6 +228,9 @@ def test_previews_and_crawlers_look_and_count_nothing(shared: Shared, name: str)
 
 
 PEOPLE = [
+    None,
+    "",
+    "  ",
     "curl/8.5.0",
     "Wget/1.21",
     "aria2/1.36.0",
@@ -250,7 +253,7 @@ PEOPLE = [
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_programs_of_people_are_people(name: str) -> None:
+def test_programs_of_people_are_people(name: str | None) -> None:
     assert not downloads.automatic(name)
     assert not downloads.automatic(name, ["", "fetch", "navigate"])
 
@@ -260,7 +263,7 @@ def test_programs_of_people_are_people(name: str) -> None:
     [
         "SomethingNewBot/0.1", "new-bot (+https://example.com)", "Synapse (bot; +https://example.com)", "MyCrawler 2",
         "Screaming Frog SEO Spider/20", "archive.org_bot", "FeedFetcher-Google", "Yahoo! Slurp", "LinkPreview/1.0",
-        "Link Preview Service", "Scrapy/2.11", "UptimeRobot/2.0", "", "  ", None,
+        "Link Preview Service", "Scrapy/2.11", "UptimeRobot/2.0",
         "WhatsApp/2.23.20.0 N", "Viber/22.0", "Pinterest/0.2 (+https://www.pinterest.com/)", "Tumblr/14.0.835.186",
         "Mastodon/4.3.8 (http.rb/5.2.0; +https://example.social/)", "whatsapp", "  Viber",
         "Mozilla/5.0 (compatible; Pinterestbot/1.0; +https://www.pinterest.com/bot.html)",
@@ -269,7 +272,7 @@ def test_programs_of_people_are_people(name: str) -> None:
         "BarracudaCentral", "Mozilla/5.0 (compatible; Dataprovider.com)",
     ],
 )  # fmt: skip
-def test_whoever_says_that_nobody_looks_is_believed(name: str | None) -> None:
+def test_whoever_says_that_nobody_looks_is_believed(name: str) -> None:
     assert downloads.automatic(name)
 
 
@@ -277,7 +280,7 @@ def test_whoever_says_that_nobody_looks_is_believed(name: str | None) -> None:
     "ahead",
     [
         {"Sec-Purpose": "prefetch"}, {"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"},
-        {"X-Moz": "Prefetch"}, {"X-Purpose": "preview"}, {"User-Agent": ""},
+        {"X-Moz": "Prefetch"}, {"X-Purpose": "preview"}, {"User-Agent": "", "Sec-Purpose": "prefetch"},
     ],
 )  # fmt: skip
 def test_what_is_loaded_ahead_or_by_nobody_counts_nothing_and_keeps_nothing(
@@ -290,6 +293,20 @@ def test_what_is_loaded_ahead_or_by_nobody_counts_nothing_and_keeps_nothing(
     assert shared.counters(share) == (0, 0, 0)
     assert client().get(f"/s/{share}").status_code == 200
     assert shared.counters(share)[0] == 1
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_a_request_without_a_user_agent_is_served_and_counted(shared: Shared, given: str | None) -> None:
+    share = shared.link(max_downloads=2)
+    browser = client()
+    del browser.headers["User-Agent"]
+    if given is not None:
+        browser.headers["User-Agent"] = given
+    assert browser.get(f"/s/{share}").status_code == 200
+    assert browser.get(f"/s/{share}/download/{shared.photos[0]}", follow_redirects=True).content == shared.originals[0]
+    assert browser.get(f"/s/{share}/download/all").status_code == 200
+    assert shared.counters(share) == (1, 1, 1)
+    problem(browser.get(f"/s/{share}/download/all?size=web"), 403, "download_limit_reached")
 
 
 def test_the_sweep_forgets_who_downloaded(shared: Shared) -> None:

@@ -16,8 +16,9 @@
 - A signed address of the bucket gives a whole file whatever was asked for. A photo's is therefore only for who asks
   for the whole; its parts come from the streaming function, to the byte (`web.keeping`). An archive's is charged as a
   sixteenth of it at least, so that a download is carried on with 160 of them at most.
-- Link previews, crawlers, programs that do not say what they are, and browsers that load ahead count nothing, views
-  included, and get no download (`automatic`), so that calling oneself one is no way around a limit either.
+- Known link previews and crawlers, and browsers that load ahead, count nothing, views included, and get no download
+  (`automatic`), so that calling oneself one is no way around a limit either. A request without a User-Agent is a
+  visitor's: people remove the header, and proxies do.
 - A limit is checked when a download starts, under the link's row lock; one that carries on is never cut off by it.
   Whoever could start none is told so before an archive is put together (`check`).
 
@@ -67,16 +68,15 @@ _AUTOMATIC = re.compile(
 
 class NotForPreviews(Forbidden):
     code = "not_for_previews"
-    title = "Downloads are for people, not for link previews, crawlers and programs that do not say what they are"
+    title = "Downloads are for people, not for link previews and crawlers"
 
 
 def automatic(user_agent: str | None, purposes: Iterable[str] = ()) -> bool:
-    """Whether no person is known to want this: a link preview, a crawler, a program that does not say what it is, or a
-    browser that loads ahead.
+    """Whether a known link preview or crawler asks, or a browser that loads ahead.
 
     `purposes` are the values of `Sec-Purpose` (Fetch Standard) and its forerunners `Purpose` and `X-Purpose`, `X-Moz`.
     """
-    if not (user_agent or "").strip() or _AUTOMATIC.search(user_agent or "") is not None:
+    if _AUTOMATIC.search(user_agent or "") is not None:
         return True
     return any(word in ("prefetch", "preview", "prerender") for value in purposes for word in _words(value))
 

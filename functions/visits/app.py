@@ -49,7 +49,8 @@ def unlock(body: UnlockBody, visit: LiveVisit, response: Response, connection: D
 def view_photo(
     visit: LiveVisit, photo_id: uuid.UUID, connection: Db, signer: PublicSigner, size: visits.Look = "large"
 ) -> str:
-    """Go to a photo as it is looked at, the largest of its pictures unless another is asked for."""
+    """Go to a photo to look at, `large` unless another size is given. Where `large` is the file that the link hands out
+    as a download (`download: web`, or an original that cannot be cleaned), the preview is the largest."""
     share = visit.admit()
     return visits.look_url(signer, share, visits.photo(connection, share, photo_id), size)
 

@@ -160,15 +160,56 @@ def test_a_link_without_downloads_shows_and_gives_nothing_to_keep(shared: Shared
 def test_a_link_for_web_sizes_never_hands_out_an_original(shared: Shared) -> None:
     share = shared.link(download="web")
     visitor = client()
-    for path in (f"/s/{share}/photos/{shared.photos[0]}", f"/s/{share}/download/{shared.photos[0]}"):
+    for path, name in (
+        (f"/s/{share}/photos/{shared.photos[0]}", "preview"),
+        (f"/s/{share}/download/{shared.photos[0]}", "large"),
+    ):
         location = visitor.get(path).headers["location"]
-        assert f"/renditions/{shared.gallery}/{shared.photos[0]}/large.jpg" in location
+        assert f"/renditions/{shared.gallery}/{shared.photos[0]}/{name}.jpg" in location
         assert httpx.get(location, verify=False).content not in shared.originals
     problem(visitor.get(f"/s/{share}/download/all?size=original"), 403, "downloads_off")
     archive = visitor.get(f"/s/{share}/download/all")
     assert "(web size)" in archive.headers["content-disposition"]
     assert not any(original in archive.content for original in shared.originals)
     assert shared.counters(share) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "cleanable", "largest"),
+    [
+        ({"download": "web"}, True, "preview"),
+        ({"download": "web", "strip_metadata": True}, True, "preview"),
+        ({"strip_metadata": True}, True, "large"),
+        ({"strip_metadata": True}, False, "preview"),
+        ({}, False, "large"),
+        ({"download": "none"}, True, "large"),
+        ({"download": "none", "strip_metadata": True}, False, "large"),
+    ],
+    ids=str,
+)
+def test_what_counts_as_a_download_is_never_looked_at_uncounted(
+    shared: Shared, policy: dict[str, Any], *, cleanable: bool, largest: str
+) -> None:
+    """Where the file to keep is the large rendition, no address to look at has its bytes."""
+    anna, gallery = shared.anna, shared.anna.gallery()["id"]
+    photo = anna.upload(gallery, jpeg(2000, 1500))
+    run_jobs()
+    if not cleanable:
+        sql("DELETE FROM clean_originals WHERE photo_id = cast(:photo AS uuid)", photo=photo)
+    share = anna.share(gallery, max_downloads=1, **policy)["share_id"]
+    visitor = client()
+    listed = visitor.get(f"/s/{share}").json()["photos"][0]
+    looks = [listed["thumbnail_url"], listed["preview_url"]]
+    for query, name in (("", largest), ("?size=large", largest), ("?size=preview", "preview"), ("?size=thumb", "thumb")):
+        location = visitor.get(listed["full_url"] + query).headers["location"]
+        assert f"/{photo}/{name}.jpg" in location, query
+        looks.append(location)
+    seen = [httpx.get(address, verify=False).content for address in looks]
+    if policy.get("download") != "none":
+        kept = visitor.get(f"/s/{share}/download/{photo}", follow_redirects=True)
+        assert kept.status_code == 200
+        assert kept.content not in seen
+    assert shared.counters(share) == (1, int(policy.get("download") != "none"), 0)
 
 
 def test_a_link_to_originals_hands_them_out_under_their_names(shared: Shared) -> None:

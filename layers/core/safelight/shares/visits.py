@@ -158,8 +158,17 @@ def photo(connection: Connection, share: Share, photo_id: uuid.UUID) -> Shown:
 
 
 def look_url(signer: Signer, share: Share, shown: Shown, size: Look) -> str:
-    """A picture to look at, for two minutes; never the original, which is a download and counts as one."""
+    """A picture to look at, for two minutes; never the file that the link hands out as a counted download.
+
+    Where that file is the large rendition, `large` gives the preview.
+    """
+    if size == "large" and _keeps_large(share, shown):
+        size = "preview"
     return signer.get_urls(FULL_SECONDS)(keys.rendition(share.gallery_id, shown.id, size))
+
+
+def _keeps_large(share: Share, shown: Shown) -> bool:
+    return share.download != "none" and not (shown.as_is or shown.cut)
 
 
 def download_url(signer: Signer, shown: Shown) -> str:

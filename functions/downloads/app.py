@@ -15,8 +15,12 @@ from safelight.web.wanted import OwnArchive, VisitorsArchive, VisitorsBytes
 
 app = create_app("downloads", lifespan=closing_engine)
 logger()
-Digest = Annotated[
-    str | None, Query(pattern="^[0-9a-f]{64}$", description="Which archive was asked for, as `status_url` says")
+Ticket = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f]{64,96}$",
+        description="Which archive was asked for, as `status_url` says; good for the same link under the same policy",
+    ),
 ]
 BEGUN: dict[int | str, dict[str, Any]] = {
     202: {"model": ArchiveStatus, "description": "It is being put together; `Location` tells how far it is"},
@@ -39,7 +43,7 @@ def head_download_all(request: Request, wanted: VisitorsArchive, connection: Db,
 
 @app.get("/s/{share_id}/download/all/status", responses=TOLD)
 def download_status(
-    request: Request, wanted: VisitorsArchive, connection: Db, archives: Archives, archive: Digest = None
+    request: Request, wanted: VisitorsArchive, connection: Db, archives: Archives, archive: Ticket = None
 ) -> Response:
     """How far that ZIP is, where it has to be put together first; begins nothing, counts nothing."""
     return status_of(request, wanted, connection, archives, archive)
@@ -69,7 +73,7 @@ def download_own(request: Request, wanted: OwnArchive, connection: Db, archives:
 
 @app.get("/galleries/{gallery_id}/download/status", responses=TOLD)
 def download_own_status(
-    request: Request, wanted: OwnArchive, connection: Db, archives: Archives, archive: Digest = None
+    request: Request, wanted: OwnArchive, connection: Db, archives: Archives, archive: Ticket = None
 ) -> Response:
     """How far the ZIP of a gallery of mine is; begins nothing."""
     return status_of(request, wanted, connection, archives, archive)

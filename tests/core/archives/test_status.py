@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from safelight import storage
 from safelight.archives import worker
+from safelight.archives.plan import Plan
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
 from safelight.web import wanted
@@ -71,7 +72,7 @@ def test_an_archive_from_nothing_to_ready(large: Large) -> None:
     assert begun.status_code == 202
     named = begun.json()["status_url"]
     assert begun.headers["location"] == named == absent.json()["status_url"]
-    assert re.fullmatch(re.escape(f"{large.path}/status?archive=") + "[0-9a-f]{64}", named)
+    assert re.fullmatch(re.escape(f"{large.path}/status?archive=") + "[0-9a-f]{96}", named)
     assert begun.json() == {
         "status": "building",
         "progress": 0.0,
@@ -150,6 +151,66 @@ def test_who_asks_again_by_name_plans_nothing(large: Large, monkeypatch: pytest.
         worker.build_part(job_id)
     assert large.visitor.get(url).json()["status"] == "ready"
     assert planned == []
+    monkeypatch.undo()
+
+
+def test_a_ticket_is_good_for_its_own_link_under_its_own_policy(large: Large) -> None:
+    """Anywhere else it is answered like the ticket of an archive that there never was."""
+    ticket = large.visitor.get(large.path).headers["location"].partition("archive=")[2]
+    digest = ticket[:64]
+    unknown = f"{'0' * 64}{ticket[64:]}"
+
+    def told(share: str, asked: str, query: str = "") -> dict[str, Any]:
+        answer = client().get(f"/s/{share}/download/all/status?{query}archive={asked}")
+        body: dict[str, Any] = {"status_code": answer.status_code, **answer.json()}
+        return body
+
+    assert told(large.share, ticket)["status"] == "building"
+    # An archive of the same gallery, which these links do not hand out.
+    small = large.anna.share(large.gallery, download="web")["share_id"]
+    with transaction() as session:  # what the metadata's removal makes another archive of
+        session.execute(text("DELETE FROM clean_originals"))
+    stripped = large.anna.share(large.gallery, strip_metadata=True)["share_id"]
+    used_up = large.anna.share(large.gallery, max_downloads=1)["share_id"]
+    assert client().get(f"/s/{used_up}/download/{large.photos[0]}").status_code == 307
+    other = client()
+    other.headers["User-Agent"] = "somebody else"
+    for share in (small, stripped, used_up):
+        expected = told(share, unknown)
+        for asked in (ticket, digest):
+            assert told(share, asked) == expected, share
+            assert told(share, asked).get("parts", 0) in (0, 1)
+    assert told(used_up, ticket)["code"] == "download_limit_reached"
+    locked = large.anna.share(large.gallery, password="Open 42")["share_id"]
+    assert told(locked, ticket)["code"] == "password_required"
+    # The digest alone, and the link's own ticket from before a change of its policy: planned, as one nobody knows.
+    for _ in range(2):
+        assert {told(large.share, asked)["status"] for asked in (digest, unknown, ticket)} == {"building"}
+        large.anna.call("PATCH", f"/share-links/{large.share}", json={"max_downloads": 9})
+    large.anna.call("PATCH", f"/share-links/{large.share}", json={"download": "web"})
+    assert told(large.share, ticket) == told(large.share, unknown)
+    assert told(large.share, ticket)["parts"] == 0
+
+
+def test_the_photographers_ticket_is_not_a_visitors(large: Large, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/galleries/{large.gallery}/download"
+    own = large.anna.call("GET", path).headers["location"]
+    theirs = large.visitor.get(large.path).headers["location"]
+    tickets = [url.partition("archive=")[2] for url in (own, theirs)]
+    assert (tickets[0][:64] == tickets[1][:64], tickets[0] == tickets[1]) == (True, False)
+    planned = []
+    plan_gallery = wanted.plan_gallery
+
+    def noted(*given: Any, **more: Any) -> Plan:
+        planned.append(given)
+        return plan_gallery(*given, **more)
+
+    monkeypatch.setattr(wanted, "plan_gallery", noted)
+    for asked, times in ((tickets[1], 0), (tickets[0], 1)):
+        assert large.status(f"?archive={asked}").json()["status"] == "building"
+        assert len(planned) == times
+    assert large.anna.call("GET", f"{path}/status?archive={tickets[0]}").json()["status"] == "building"
+    assert len(planned) == 1
     monkeypatch.undo()
 
 

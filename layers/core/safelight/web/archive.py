@@ -82,7 +82,7 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         permit = partial(_permit, request, wanted, connection) if request.method == "GET" else None
         progress = building.progress_of(wanted.gallery_id, planned, permit)
         if progress.status != "ready":
-            return building.waiting(request, progress)
+            return building.waiting(request, wanted.scope, progress)
         check_unchanged(request, planned)
     if request.method == "GET":
         count(connection, wanted, planned, requested, least=planned.size // ADDRESSES if built else 0)
@@ -106,17 +106,19 @@ def _permit(request: Request, wanted: Wanted, connection: Connection) -> None:
         limits.begin_archive(connection, wanted.visit.secret, address(request), wanted.visit.share.id)
 
 
-def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine, digest: str | None) -> Response:
+def status_of(request: Request, wanted: Wanted, connection: Connection, engine: Engine, ticket: str | None) -> Response:
     """Whether the archive is there, on its way or failed; begins and counts nothing.
 
-    `digest` names the one that was asked for before: then neither the gallery is planned again nor the limit looked at,
-    which the bytes are asked about. Raises NothingToDownload, DownloadLimitReached.
+    `ticket` names the one that was asked for before by this link: then neither the gallery is planned again nor the
+    limit looked at, which the bytes are asked about. Raises NothingToDownload, DownloadLimitReached.
     """
-    if digest is not None and (known := building.recalled(request, wanted.gallery_id, digest)) is not None:
-        return known
+    if ticket is not None:
+        known = building.recalled(request, wanted.gallery_id, wanted.scope, ticket)
+        if known is not None:
+            return known
     planned = wanted.plan(connection)
     check(connection, wanted, planned)
-    return building.status_response(request, wanted.gallery_id, planned, engine.limit)
+    return building.status_response(request, wanted.gallery_id, wanted.scope, planned, engine.limit)
 
 
 def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes:

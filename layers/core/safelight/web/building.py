@@ -14,6 +14,7 @@ from safelight.archives.plan import Plan
 from safelight.config import settings
 from safelight.errors import Conflict
 from safelight.jobs import wake
+from safelight.security.tickets import make_ticket, read_ticket
 from safelight.web import pages
 
 if TYPE_CHECKING:
@@ -40,44 +41,49 @@ class ArchiveStatus(BaseModel):
     reason: str | None = Field(description="Why it failed, and what the photographer can do, for people")
 
 
-def status_response(request: Request, gallery_id: uuid.UUID, planned: Plan, limit: int | None) -> JSONResponse:
+def status_response(
+    request: Request, gallery_id: uuid.UUID, scope: str, planned: Plan, limit: int | None
+) -> JSONResponse:
     """The status of the archive whose path this request's begins with; begins nothing and counts nothing.
 
-    An archive of up to `limit` bytes is streamed, and so always ready.
+    An archive of up to `limit` bytes is streamed, and so always ready. `scope` is where the answer's ticket is good.
     """
     if not is_built(planned, limit):
-        told = _told(request, request.url.path.removesuffix("/status"), None, planned.size)
+        told = _told(request, request.url.path.removesuffix("/status"), planned.size)
         return JSONResponse(told, 200, {"Cache-Control": "no-store"})
-    return _status(request, progress_of(gallery_id, planned))
+    return _status(request, scope, progress_of(gallery_id, planned))
 
 
-def recalled(request: Request, gallery_id: uuid.UUID, digest: str) -> JSONResponse | None:
-    """The same of an archive that its asker knows by name, without planning the gallery again.
+def recalled(request: Request, gallery_id: uuid.UUID, scope: str, ticket: str) -> JSONResponse | None:
+    """The same of an archive that its asker has a ticket for, without planning the gallery again.
 
-    None when this gallery has no such archive, or none any more.
+    None when the ticket was not given in this scope, or this gallery has no such archive, or none any more.
     """
+    digest = read_ticket(ticket, scope, settings().jwt_secret.get_secret_value())
+    if digest is None:
+        return None
     from safelight.archives import build
     from safelight.db.engine import transaction
 
     with transaction() as session:
         progress = build.recall(session, storage.light_store(), gallery_id, digest)
-    return None if progress is None else _status(request, progress)
+    return None if progress is None else _status(request, scope, progress)
 
 
-def _status(request: Request, progress: "Progress") -> JSONResponse:
+def _status(request: Request, scope: str, progress: "Progress") -> JSONResponse:
     headers = {"Retry-After": str(RETRY_SECONDS)} if progress.status == "building" else {}
-    told = _told(request, request.url.path.removesuffix("/status"), progress, progress.size)
+    told = _told(request, request.url.path.removesuffix("/status"), progress.size, scope, progress)
     return JSONResponse(told, 200, {"Cache-Control": "no-store", **headers})
 
 
-def waiting(request: Request, progress: "Progress") -> Response:
+def waiting(request: Request, scope: str, progress: "Progress") -> Response:
     """202 with the status and where to ask for it (RFC 9110 section 15.3.3); for a browser as a page that asks again.
 
     Raises ArchiveNotBuilt.
     """
     if progress.status == "failed":
         raise ArchiveNotBuilt(progress.reason)
-    told = _told(request, request.url.path, progress, progress.size)
+    told = _told(request, request.url.path, progress.size, scope, progress)
     headers = {"Location": str(told["status_url"]), "Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
     if pages.wants_page(request):
         return pages.waiting(request, int(100 * progress.done / progress.parts), RETRY_SECONDS, headers)
@@ -103,11 +109,13 @@ def progress_of(gallery_id: uuid.UUID, planned: Plan, begin: Callable[[], None] 
         return build.request(session, store, storage.multipart(), wake.queue(), gallery_id, planned, part_size, begin)
 
 
-def _told(request: Request, path: str, progress: "Progress | None", size: int) -> dict[str, object]:
+def _told(
+    request: Request, path: str, size: int, scope: str = "", progress: "Progress | None" = None
+) -> dict[str, object]:
     # Whatever chose this archive (size, selection) chooses it again; encoded anew, because a header is ASCII.
     chosen = [(name, value) for name, value in request.query_params.multi_items() if name != "archive"]
     # The status goes on about this archive, whatever happens to the gallery; so nobody has to plan it again.
-    named = chosen if progress is None else [*chosen, ("archive", progress.digest)]
+    named = chosen if progress is None else [*chosen, ("archive", _ticket(progress, scope))]
     path = f"{settings().base_path}{path}"
     status, done, parts = ("ready", 0, 0) if progress is None else (progress.status, progress.done, progress.parts)
     return {
@@ -120,6 +128,10 @@ def _told(request: Request, path: str, progress: "Progress | None", size: int) -
         "status_url": f"{path}/status{_query(named)}",
         "reason": progress.reason if progress is not None and progress.status == "failed" else None,
     }
+
+
+def _ticket(progress: "Progress", scope: str) -> str:
+    return make_ticket(progress.digest, scope, settings().jwt_secret.get_secret_value())
 
 
 def _query(pairs: list[tuple[str, str]]) -> str:

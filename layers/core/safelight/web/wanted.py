@@ -38,6 +38,16 @@ class Wanted:
         return plan_gallery(connection, self.gallery_id, self.size, self.selection, strip=self.strip)
 
     @property
+    def scope(self) -> str:
+        """Where the ticket of this archive is good: this link under its present policy, or the photographer's gallery.
+
+        An archive of one link may hold what another, or the same under another policy, does not give.
+        """
+        if self.visit is None:
+            return f"gallery/{self.gallery_id}"
+        return f"link/{self.visit.share.id}/{self.visit.share.policy_version}"
+
+    @property
     def filename(self) -> str:
         """What the archive is called."""
         return archive_name(self.title, self.size, picked=self.selection is not None)

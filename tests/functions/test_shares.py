@@ -187,7 +187,7 @@ def test_statistics_tell_the_days_on_which_something_happened() -> None:
     )
     stats = anna.call("GET", f"/share-links/{share}/stats").json()
     assert [tuple(day.values()) for day in stats["days"]] == [
-        ("2026-03-01", 1, 1, 0, 0), ("2026-03-02", 2, 2, 0, 1), ("2026-03-04", 1, 0, 1, 0),
+        ("2026-03-01", 1, 1, 0, 0, 0), ("2026-03-02", 2, 2, 0, 1, 0), ("2026-03-04", 1, 0, 1, 0, 0),
     ]  # fmt: skip
     assert (stats["views"], stats["single_downloads"], stats["zip_downloads"]) == (3, 1, 1)
     assert (stats["visitor_days"], stats["most_liked"]) == (4, [])

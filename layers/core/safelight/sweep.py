@@ -28,6 +28,7 @@ from safelight.queue import Queue
 from safelight.reprocessing import queries as reprocessing_queries
 from safelight.sandboxes import reports
 from safelight.shares import queries as share_queries
+from safelight.shares import retention
 from safelight.storage.compaction import BytesRemain
 from safelight.storage.objects import ObjectInfo
 
@@ -47,6 +48,8 @@ TOKENS_KEPT = dt.timedelta(days=1)
 REPORTS_KEPT = dt.timedelta(days=90)
 # A download is carried on under the hash of its day until the next day ends.
 DOWNLOADS_KEPT = dt.timedelta(days=2)
+# Share events deleted in one transaction, and in one sweep: after a busy day a few sweeps share the work.
+PRUNED_AT_ONCE, PRUNED_AT_MOST = 5_000, 100_000
 EMPTY_SELECTIONS_KEPT = dt.timedelta(days=30)
 
 NEVER_ARRIVED = "The file never arrived. Please upload it again."
@@ -71,6 +74,7 @@ class Swept:
     erased: int = 0
     erasures: int = 0
     rolled_up: int = 0
+    pruned: int = 0
     leftovers: int = 0
     archives: int = 0
     analyses: int = 0
@@ -91,6 +95,7 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _archives,  # before the photos that tell which archives hold what is to go
         _erase,
         _roll_up,
+        _prune,
         _selections,
         _leftovers,
         _analyses,
@@ -176,6 +181,16 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
         session.execute(text(throttle.FORGET))
         reports.forget(session)
         event_queries.forget(session, EVENTS_KEPT)
+
+
+def _prune(_store: Store, _queue: Queue, swept: Swept) -> None:
+    """Views and downloads of more than 90 days ago leave their days' totals."""
+    for _ in range(PRUNED_AT_MOST // PRUNED_AT_ONCE):
+        with transaction() as session:
+            pruned = retention.prune(session, PRUNED_AT_ONCE)
+        swept.pruned += pruned
+        if pruned < PRUNED_AT_ONCE:
+            return
 
 
 def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:

@@ -11,7 +11,7 @@ from safelight.models.job import Job
 from safelight.models.reprocessing import Reprocessing
 from safelight.models.sandbox import SandboxReport
 from safelight.models.selection import Selection, SelectionPhoto
-from safelight.models.share import ArchiveDownload, ShareEvent, ShareLink, VisitorSalt
+from safelight.models.share import ArchiveDownload, ShareDay, ShareEvent, ShareLink, VisitorSalt
 from safelight.models.throttle import Throttle
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "SandboxReport",
     "Selection",
     "SelectionPhoto",
+    "ShareDay",
     "ShareEvent",
     "ShareLink",
     "Throttle",

@@ -55,6 +55,7 @@ class ArchiveDownload(Base):
     visitor: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     archive: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    begun_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     asked_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
 
 
@@ -68,12 +69,18 @@ class VisitorSalt(Base):
 
 
 class ShareEvent(Base):
-    """One view or download; only ever appended, and marked once when it is rolled up into the link's counter."""
+    """One view or download: appended, marked once when it is rolled up into the link's counter, and deleted after
+    90 days, when `ShareDay` has its day (`shares.retention`).
+
+    `visitor` and `formerly` are hashes with a salt of the day; see `shares.visitors.Identity`.
+    """
 
     __tablename__ = "share_events"
     __table_args__ = (
         Index("ix_share_events_fresh", "share_id", "kind", postgresql_where=text("NOT rolled_up")),
         Index("ix_share_events_series", "share_id", "at"),
+        # Visitors do not write to it: an event enters when the sweep marks it.
+        Index("ix_share_events_rolled_up", "at", postgresql_where=text("rolled_up")),
         CheckConstraint(f"kind IN {EVENT_KINDS}", name="kind_known"),
     )
 
@@ -83,5 +90,21 @@ class ShareEvent(Base):
     at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     photo_id: Mapped[uuid.UUID | None]
     visitor: Mapped[bytes | None] = mapped_column(LargeBinary)
+    formerly: Mapped[bytes | None] = mapped_column(LargeBinary)
     bytes_sent: Mapped[int | None] = mapped_column(BigInteger)
     rolled_up: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+
+
+class ShareDay(Base):
+    """The totals of one link's day (UTC) whose events are deleted. Where there is one, events of that day that are left
+    count nothing besides."""
+
+    __tablename__ = "share_days"
+
+    share_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("share_links.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[dt.date] = mapped_column(primary_key=True)
+    unique_visitors: Mapped[int] = mapped_column(BigInteger)
+    views: Mapped[int] = mapped_column(BigInteger)
+    single_downloads: Mapped[int] = mapped_column(BigInteger)
+    zip_downloads: Mapped[int] = mapped_column(BigInteger)
+    bytes_downloaded: Mapped[int] = mapped_column(BigInteger)

@@ -5,8 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Date as SqlDate
-from sqlalchemy import Row, Select, cast, delete, func, literal_column, select, text, tuple_
+from sqlalchemy import Row, Select, delete, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from safelight.models import (
@@ -61,23 +60,38 @@ def page(
     return session.execute(statement.order_by(ShareLink.created_at.desc(), ShareLink.id.desc()).limit(limit)).all()
 
 
-def days(session: Session, share_id: uuid.UUID) -> list[tuple[dt.date, int, int, int, int]]:
-    """(day, unique visitors, views, single downloads, ZIP downloads), oldest first."""
-    # Written out, not bound: pg8000 would send it twice, and Postgres would take the two for different expressions.
-    day = cast(func.timezone(literal_column("'UTC'"), ShareEvent.at), SqlDate).label("day")
-    rows = session.execute(
-        select(
-            day,
-            func.count(ShareEvent.visitor.distinct()),
-            func.count().filter(ShareEvent.kind == "view"),
-            func.count().filter(ShareEvent.kind == "single_download"),
-            func.count().filter(ShareEvent.kind == "zip_download"),
-        )
-        .where(ShareEvent.share_id == share_id)
-        .group_by(day)
-        .order_by(day)
+# Over `events`, with a `day` each. Who got the cookie on this day was counted under another hash before: that hash is
+# not a visitor of its own.
+DAY_TOTALS = """
+    SELECT events.share_id, events.day,
+           count(DISTINCT visitor) FILTER (WHERE known.share_id IS NULL) AS unique_visitors,
+           count(*) FILTER (WHERE kind = 'view') AS views,
+           count(*) FILTER (WHERE kind = 'single_download') AS single_downloads,
+           count(*) FILTER (WHERE kind = 'zip_download') AS zip_downloads,
+           coalesce(sum(bytes_sent), 0)::bigint AS bytes_downloaded
+    FROM events LEFT JOIN (
+        SELECT DISTINCT share_id, day, formerly FROM events WHERE formerly IS NOT NULL
+    ) AS known ON known.share_id = events.share_id AND known.day = events.day AND known.formerly = events.visitor
+    GROUP BY events.share_id, events.day
+"""
+
+# One statement, so that a day whose events are being deleted is read either from its totals or from all its events.
+_DAYS = text(f"""
+    WITH events AS (
+        SELECT share_id, (at AT TIME ZONE 'UTC')::date AS day, kind, visitor, formerly, bytes_sent FROM share_events e
+        WHERE share_id = :share AND NOT EXISTS (
+            SELECT FROM share_days d WHERE d.share_id = e.share_id AND d.day = (e.at AT TIME ZONE 'UTC')::date)
     )
-    return [(date, visitors, views, singles, zips) for date, visitors, views, singles, zips in rows]
+    SELECT day, unique_visitors, views, single_downloads, zip_downloads, bytes_downloaded
+    FROM ({DAY_TOTALS} UNION ALL SELECT share_id, day, unique_visitors, views, single_downloads, zip_downloads,
+          bytes_downloaded FROM share_days WHERE share_id = :share) AS days ORDER BY day
+""")  # noqa: S608 - the text of a constant
+
+
+def days(session: Session, share_id: uuid.UUID) -> Sequence[Row[Any]]:
+    """Each day (UTC) on which something happened, oldest first: `day`, `unique_visitors`, `views`, `single_downloads`,
+    `zip_downloads`, `bytes_downloaded`."""
+    return session.execute(_DAYS, {"share": share_id}).all()
 
 
 def most_liked(session: Session, share_id: uuid.UUID, limit: int) -> list[tuple[uuid.UUID, str, int]]:

@@ -111,14 +111,23 @@ class SelectionOut(BaseModel):
     photos: list[PickedPhoto]
 
 
-class ShareDay(BaseModel):
-    """One day in UTC. A visitor is told from others by a hash with a salt of the day: nobody is known the day after."""
+BytesDownloaded = Annotated[
+    int, Field(description="The sizes of the downloaded files, each as often as it counted as a download")
+]
 
-    date: dt.date
+
+class ShareDay(BaseModel):
+    """One day in UTC. `unique_visitors` are the day's cookies of this link, and each address with each program that
+    brought none."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    date: dt.date = Field(validation_alias="day")
     unique_visitors: int
     views: int
     single_downloads: int
     zip_downloads: int
+    bytes_downloaded: BytesDownloaded
 
 
 class LikedPhoto(PickedPhoto):
@@ -139,6 +148,7 @@ class ShareStats(BaseModel):
     views: int
     single_downloads: int
     zip_downloads: int
+    bytes_downloaded: BytesDownloaded
     selections: int
     most_liked: list[LikedPhoto]
     days: list[ShareDay]

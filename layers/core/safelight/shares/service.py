@@ -82,16 +82,14 @@ def stats(session: Session, counted: queries.Counted) -> ShareStats:
     """Totals, and a series by day in UTC."""
     link = counted[0]
     # The days alone, not the link's counters: these were read in another statement, and visitors come in between.
-    days = [
-        ShareDay(date=date, unique_visitors=u, views=v, single_downloads=s, zip_downloads=z)
-        for date, u, v, s, z in queries.days(session, link.id)
-    ]
+    days = [ShareDay.model_validate(day) for day in queries.days(session, link.id)]
     return ShareStats(
         share_id=link.id,
         visitor_days=sum(day.unique_visitors for day in days),
         views=sum(day.views for day in days),
         single_downloads=sum(day.single_downloads for day in days),
         zip_downloads=sum(day.zip_downloads for day in days),
+        bytes_downloaded=sum(day.bytes_downloaded for day in days),
         most_liked=[
             LikedPhoto(photo_id=photo_id, filename=filename, likes=likes)
             for photo_id, filename, likes in queries.most_liked(session, link.id, MOST_LIKED)

@@ -35,7 +35,7 @@ def view_gallery(
     share = visit.admit()
     body = visits.listing(connection, signer, share, limit, cursor, config.base_path)
     if not cursor and request.method == "GET" and not visit.automatic:
-        visits.record(connection, share, "view", visit.visitor)
+        visits.record(connection, share, "view", visit.who.today, formerly=visit.who.formerly)
     return json_response(request, body)
 
 
@@ -73,27 +73,21 @@ def view_favourites(request: Request, visit: LiveVisit, connection: Db) -> Respo
 
 @app.put("/s/{share_id}/favourites/{photo_id}")
 def add_favourite(
-    request: Request,
-    response: Response,
-    visit: PickingVisit,
-    photo_id: uuid.UUID,
-    connection: Db,
-    config: Config,
-    ip: Address,
+    request: Request, response: Response, visit: PickingVisit, photo_id: uuid.UUID, connection: Db, ip: Address
 ) -> dict[str, int | None]:
     """Make a photo my favourite; the first one's answer brings a cookie that keeps them."""
-    share, who = visit.share, Beginner(visit.visitor, ip, visit.secret)
+    share, who = visit.share, Beginner(ip, visit.secret)
     picked = favourites.add(connection, share, token(request, share), who, photo_id)
-    return changed(response, share, picked, config)
+    return changed(response, visit, picked)
 
 
 @app.delete("/s/{share_id}/favourites/{photo_id}")
 def remove_favourite(
-    request: Request, response: Response, visit: PickingVisit, photo_id: uuid.UUID, connection: Db, config: Config
+    request: Request, response: Response, visit: PickingVisit, photo_id: uuid.UUID, connection: Db
 ) -> dict[str, int | None]:
     """Take a favourite back."""
     share = visit.share
-    return changed(response, share, favourites.remove(connection, share, token(request, share), photo_id), config)
+    return changed(response, visit, favourites.remove(connection, share, token(request, share), photo_id))
 
 
 @app.post("/s/{share_id}/selection")

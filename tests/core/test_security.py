@@ -15,7 +15,7 @@ from safelight.clock import now
 from safelight.config import Settings
 from safelight.errors import Invalid
 from safelight.pages import decode_cursor, encode_cursor
-from safelight.security import grants, passwords, tokens
+from safelight.security import grants, passwords, tokens, visitorcookies
 from safelight.shares.visitors import Visitor
 
 
@@ -105,13 +105,22 @@ def test_refresh_tokens_differ_by_session_generation_and_secret() -> None:
 
 def test_a_visitor_is_one_today_and_nobody_tomorrow() -> None:
     today, tomorrow = b"t" * 32, b"m" * 32
-    visitor = Visitor("192.0.2.1", "Browser")
-    assert visitor.digest("s", today) == Visitor("192.0.2.1", "Browser").digest("s", today)
+    share, other = uuid.uuid4(), uuid.uuid4()
+    visitor = Visitor(share, "192.0.2.1", "Browser")
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    cookie = visitorcookies.VisitorCookie(b"c" * 16, moment, b"f" * 16, downloading=True)
+    assert visitor.digest("s", today) == Visitor(share, "192.0.2.1", "Browser").digest("s", today)
+    assert Visitor(share, None, None).digest("s", today) == Visitor(share, None, "").digest("s", today)
+    owner = Visitor(share, "192.0.2.1", "Browser", cookie)
+    assert owner.digest("s", today) == Visitor(share, "192.0.2.9", "Another", cookie).digest("s", today)
     others = [
         visitor.digest("s", tomorrow), visitor.digest("t", today),
-        Visitor("192.0.2.2", "Browser").digest("s", today), Visitor(None, None).digest("s", today),
+        Visitor(other, "192.0.2.1", "Browser").digest("s", today),
+        Visitor(share, "192.0.2.2", "Browser").digest("s", today), Visitor(share, None, None).digest("s", today),
+        owner.digest("s", today), owner.digest("s", tomorrow), owner.digest("t", today),
+        Visitor(other, "192.0.2.1", "Browser", cookie).digest("s", today),
     ]  # fmt: skip
-    assert len({visitor.digest("s", today), *others}) == 5
+    assert len({visitor.digest("s", today), *others}) == 10
 
 
 @settings(deadline=None)

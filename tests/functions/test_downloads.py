@@ -190,7 +190,7 @@ def test_whole_downloads_side_by_side_are_one_up_to_ten_copies(shared: Shared) -
 def test_two_hundred_visitors_in_segments_never_overrun_a_limit(shared: Shared) -> None:
     share = shared.link(max_downloads=11)
     path = f"/s/{share}/download/all?size=web"
-    browser = client()
+    browser = client(keeps_cookies=False)
 
     def segment(number: int) -> int:
         # Fifty visitors with four segments each.

@@ -316,7 +316,7 @@ def test_programs_resume_and_split_a_photo_as_one_download(shared: Shared, tmp_p
 def test_two_hundred_parallel_starts_of_a_photo_never_overrun_a_limit(shared: Shared) -> None:
     share = shared.link(max_downloads=11)
     path = f"/s/{share}/download/{shared.photos[0]}"
-    browser = client()
+    browser = client(keeps_cookies=False)
     statuses = in_parallel(
         200, lambda n: browser.get(path, headers={"User-Agent": f"visitor {n}"}).status_code, threads=200
     )
@@ -331,7 +331,7 @@ def test_two_hundred_parallel_starts_of_a_photo_never_overrun_a_limit(shared: Sh
 def test_two_hundred_visitors_of_a_built_archive_never_overrun_a_limit(shared: Shared) -> None:
     put_together(f"/s/{shared.link()}/download/all")
     share = shared.link(max_downloads=7)
-    browser = client()
+    browser = client(keeps_cookies=False)
     statuses = in_parallel(
         200,
         lambda n: browser.get(f"/s/{share}/download/all", headers={"User-Agent": f"visitor {n}"}).status_code,

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import hmac
 import threading
+import uuid
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_what_is_counted_cannot_be_computed_from_the_secret() -> None:
     [(counted,)] = sql("SELECT visitor FROM share_events")
     [(day, salt)] = sql("SELECT day, salt FROM visitor_salts ORDER BY day DESC LIMIT 1")
     secret = product.JWT_SECRET
-    assert counted == visitors.Visitor("127.0.0.1", "Browser").digest(secret, bytes(salt))
+    assert counted == visitors.Visitor(uuid.UUID(share), "127.0.0.1", "Browser").digest(secret, bytes(salt))
     guesses = [hashlib.sha256(f"{day}|{secret}|127.0.0.1|Browser".encode()).digest()]
     guesses += [
         hmac.digest(key.encode(), b"127.0.0.1|Browser", "sha256") for key in (secret, f"{day}", f"{secret}{day}")
@@ -52,7 +53,7 @@ def test_what_is_counted_cannot_be_computed_from_the_secret() -> None:
 def test_every_byte_of_the_salt_counts(place: int) -> None:
     salt = bytes(range(visitors.SALT_BYTES))
     other = salt[:place] + bytes([salt[place] ^ 1]) + salt[place + 1 :]
-    who = visitors.Visitor("192.0.2.7", "Browser")
+    who = visitors.Visitor(uuid.UUID(int=7), "192.0.2.7", "Browser")
     assert (len(salt), who.digest("secret", salt) != who.digest("secret", other)) == (32, True)
 
 

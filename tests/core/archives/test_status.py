@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from safelight import storage
-from safelight.archives import worker
+from safelight.archives import service, worker
 from safelight.archives.plan import Plan
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
@@ -199,11 +199,10 @@ def test_the_photographers_ticket_is_not_a_visitors(large: Large, monkeypatch: p
     tickets = [url.partition("archive=")[2] for url in (own, theirs)]
     assert (tickets[0][:64] == tickets[1][:64], tickets[0] == tickets[1]) == (True, False)
     planned = []
-    plan_gallery = wanted.plan_gallery
 
     def noted(*given: Any, **more: Any) -> Plan:
         planned.append(given)
-        return plan_gallery(*given, **more)
+        return service.plan_gallery(*given, **more)
 
     monkeypatch.setattr(wanted, "plan_gallery", noted)
     for asked, times in ((tickets[1], 0), (tickets[0], 1)):

@@ -15,12 +15,12 @@ from safelight.db import driver
 from safelight.db.engine import transaction
 from safelight.errors import NotFound, TooManyRequests
 from safelight.models import Gallery, Photo, ShareLink, User
-from safelight.shares import favourites, visits
+from safelight.shares import favourites, limits, visits
 from safelight.shares.favourites import Beginner, FavouritesFull, NothingPicked, Submission
 from safelight.shares.visits import Share
 from tests import product
 
-SOMEBODY = Beginner(b"somebody", None, "secret")
+SOMEBODY = Beginner(None, "secret")
 
 pytestmark = pytest.mark.usefixtures("module_settings")
 
@@ -55,9 +55,9 @@ def made(photos: int = 40, **policy: Any) -> tuple[Share, list[uuid.UUID]]:
         return visits.find(connection, str(link_id)), ids
 
 
-def add(share: Share, token: str | None, photo: uuid.UUID, visitor: bytes = b"somebody") -> favourites.Picked:
+def add(share: Share, token: str | None, photo: uuid.UUID) -> favourites.Picked:
     with driver.connection() as connection:
-        return favourites.add(connection, share, token, Beginner(visitor, None, "secret"), photo)
+        return favourites.add(connection, share, token, Beginner(None, "secret"), photo)
 
 
 def remove(share: Share, token: str | None, photo: uuid.UUID) -> favourites.Picked:
@@ -136,10 +136,10 @@ def test_only_so_many_selections_are_begun_at_once() -> None:
         return False
 
     with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(attempt, range(100))) == favourites.PER_VISITOR
+        assert sum(pool.map(attempt, range(300))) == limits.BEGIN_HERE.tries
     with driver.connection() as connection:
         [[kept]] = connection.run("SELECT count(*) FROM selections WHERE share_id = :share", share=share.id)
-    assert kept == favourites.PER_VISITOR
+    assert kept == limits.BEGIN_HERE.tries
 
 
 def test_a_photo_deleted_meanwhile_is_never_counted() -> None:

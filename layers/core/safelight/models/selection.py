@@ -12,7 +12,8 @@ from safelight.models.base import Base, Created, Identified, Updated
 class Selection(Identified, Created, Updated, Base):
     """One visitor's favourites on one link; see `shares.favourites`.
 
-    `token_hash` is the SHA-256 of the token in the visitor's cookie, `visitor` the day's salted hash of who began it.
+    `token_hash` is the SHA-256 of the token in the visitor's cookie. `visitor` is always empty: nothing reads it any
+    more, and a later migration drops it.
     """
 
     __tablename__ = "selections"

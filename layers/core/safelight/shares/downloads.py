@@ -1,7 +1,11 @@
 """What one download is; the only place that counts it.
 
 - A download is one visitor's fetching of one file of one link: an archive (the same photos in the same size), or a
-  photo. A visitor is the day's salted hash of address and program (`visitors.Visitor`).
+  photo. A visitor is who `visitors` says: the cookie's owner, or else a program at an address.
+- A visitor's first download is counted before they have the cookie, which comes with its answer. The cookie says under
+  which hash, and later requests with it carry that download on. So they do with other downloads under that hash that
+  began before the cookie was given or within `MEANWHILE` seconds after: a program asks for several files at once, and
+  keeps the cookie of one answer.
 - A visitor's first request for a file starts a download, with or without a Range, whichever of its parallel segments
   comes first: skipping the first byte is no way around a limit. Every later one carries it on.
 - So does one for the whole file again. Whether the bytes of the one before arrived cannot be seen here: they may lie in
@@ -30,6 +34,7 @@ What a process that was killed had not sent is not taken off again. Nor is it se
 address of the bucket while it lives.
 """
 
+import datetime as dt
 import hashlib
 import re
 import uuid
@@ -40,10 +45,14 @@ from pg8000.native import Connection
 
 from safelight.errors import Forbidden
 from safelight.shares import visits
+from safelight.shares.visitors import Identity
 from safelight.shares.visits import Share
 
 # How many times its bytes a download may ask for; see above.
 COPIES = 10
+
+# Seconds for which requests without a cookie may be under way after its owner was given it.
+MEANWHILE = 60
 
 # Who follows a link without a person wanting it: previews of messengers and mail, crawlers. A visitor's own download
 # manager (curl, wget, aria2) is none of them.
@@ -87,31 +96,25 @@ def _words(value: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file, and the visitor of a link who fetches it: `visitor` is the hash of today, `yesterday` that of yesterday.
+    """A file of a link, and `who` fetches it `now`.
 
     `file` names it (an archive's digest, or one photo's file, then with `photo_id`); `size` is its bytes.
     """
 
     share: Share
-    visitor: bytes
-    yesterday: bytes
+    who: Identity
+    now: dt.datetime
     file: str
     size: int
     photo_id: uuid.UUID | None = None
 
 
-def begin(connection: Connection, item: Item, asked: int) -> bool:
-    """Count a request for `asked` bytes unless it carries a download on; whether it was counted.
+def begin(connection: Connection, item: Item, asked: int) -> bytes:
+    """Count a request for `asked` bytes unless it carries a download on; the hash under which the download is counted.
 
     Raises DownloadLimitReached, which must undo the transaction.
     """
-    # Parallel first requests wait here for one another, those of just before midnight and just after it too: each
-    # takes the locks of both its days, the earlier day's first.
-    connection.run(
-        "SELECT pg_advisory_xact_lock(cast(:yesterday AS bigint)), pg_advisory_xact_lock(cast(:today AS bigint))",
-        yesterday=_lock(item, item.yesterday),
-        today=_lock(item, item.visitor),
-    )
+    _lock(connection, item)
     for visitor, before in connection.run(_LATEST + " FOR UPDATE", **_key(item)):
         if before + asked <= COPIES * item.size:
             connection.run(
@@ -122,19 +125,23 @@ def begin(connection: Connection, item: Item, asked: int) -> bool:
                 file=item.file,
                 asked=asked,
             )
-            return False
+            return bytes(visitor)
     connection.run(
-        "INSERT INTO archive_downloads (share_id, visitor, archive, asked_bytes)"
-        " VALUES (:share, :visitor, :file, :asked) ON CONFLICT (share_id, visitor, archive)"
-        " DO UPDATE SET at = now(), asked_bytes = excluded.asked_bytes",
+        "INSERT INTO archive_downloads (share_id, visitor, archive, asked_bytes, begun_at)"
+        " VALUES (:share, :visitor, :file, :asked, :now) ON CONFLICT (share_id, visitor, archive)"
+        " DO UPDATE SET at = now(), asked_bytes = excluded.asked_bytes, begun_at = excluded.begun_at",
         share=item.share.id,
-        visitor=item.visitor,
+        visitor=item.who.today,
         file=item.file,
         asked=asked,
+        now=item.now,
     )
     kind: visits.Kind = "single_download" if item.photo_id else "zip_download"
-    visits.record(connection, item.share, kind, item.visitor, photo_id=item.photo_id, bytes_sent=item.size)
-    return True
+    who = item.who
+    visits.record(
+        connection, item.share, kind, who.today, formerly=who.formerly, photo_id=item.photo_id, bytes_sent=item.size
+    )
+    return who.today
 
 
 def check(connection: Connection, item: Item) -> None:
@@ -163,18 +170,42 @@ def broke_off(connection: Connection, item: Item, unsent: int) -> None:
         )
 
 
-# The visitor's download of the file: today's, or else yesterday's.
+# The visitor's download of the file: today's, or else yesterday's, or else one that they began without the cookie.
 _LATEST = (
     "SELECT visitor, asked_bytes FROM archive_downloads"
-    " WHERE share_id = :share AND archive = :file AND visitor IN (:visitor, :yesterday)"
-    " ORDER BY visitor = :visitor DESC LIMIT 1"
+    " WHERE share_id = :share AND archive = :file AND (visitor IN (:today, :yesterday)"
+    "  OR visitor = cast(:begun AS bytea)"
+    "   AND begun_at BETWEEN cast(:since AS timestamptz) AND cast(:until AS timestamptz))"
+    " ORDER BY visitor = :today DESC, visitor = :yesterday DESC LIMIT 1"
 )
 
 
 def _key(item: Item) -> dict[str, object]:
-    return {"share": item.share.id, "file": item.file, "visitor": item.visitor, "yesterday": item.yesterday}
+    yesterday = item.now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0) - dt.timedelta(days=1)
+    begun = item.who.begun
+    return {
+        "share": item.share.id,
+        "file": item.file,
+        "today": item.who.today,
+        "yesterday": item.who.yesterday,
+        "begun": begun.visitor if begun else None,
+        "since": yesterday,
+        "until": begun.until + dt.timedelta(seconds=MEANWHILE) if begun else None,
+    }
 
 
-def _lock(item: Item, visitor: bytes) -> int:
+def _lock(connection: Connection, item: Item) -> None:
+    # Parallel first requests wait here for one another, those of just before midnight and just after it too: each
+    # takes the locks of both its days, the earlier day's first, and the one that it had without its cookie last.
+    connection.run(
+        "SELECT pg_advisory_xact_lock(cast(:yesterday AS bigint)), pg_advisory_xact_lock(cast(:today AS bigint)),"
+        " pg_advisory_xact_lock(cast(:begun AS bigint))",
+        yesterday=_lock_key(item, item.who.yesterday),
+        today=_lock_key(item, item.who.today),
+        begun=_lock_key(item, item.who.begun.visitor if item.who.begun else item.who.today),
+    )
+
+
+def _lock_key(item: Item, visitor: bytes) -> int:
     name = item.share.id.bytes + visitor + item.file.encode()
     return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)

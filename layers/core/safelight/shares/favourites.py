@@ -9,8 +9,9 @@
   photographer always sees the present picks, when they were last submitted and when they were last changed.
 - However often that is, the photographer's feed has one event for each selection, the last. The same again within an
   hour is no news.
-- How many selections may be begun in a day is bounded: for each visitor (`visitors.Visitor`), for each address,
-  whatever programs it names (`limits.BEGIN_HERE`), and for the link.
+- How many selections may be begun in a day is bounded, for each address (`limits.BEGIN_HERE`) and for the link. A
+  browser that keeps its cookie begins one. How many people an address stands for cannot be known, so there is no limit
+  for each program at an address: guests with the same telephone are as many programs as one.
 """
 
 import datetime as dt
@@ -26,22 +27,18 @@ from safelight.events import outbox
 from safelight.shares import limits
 from safelight.shares.visits import Share
 
-PER_VISITOR, PER_LINK = 20, 1000
-"""How many selections may be begun on a link, by a visitor in a day (UTC) and by all within 24 hours."""
+PER_LINK = 1000
+"""How many selections may be begun on a link within 24 hours."""
 
 NO_NEWS = 60 * 60
 """Seconds in which a submission that is the same as the last one is not told again."""
 
-# Seconds until one more may be begun, null when one may: until the one that fills a limit is a day old. A visitor is
-# somebody else from midnight (UTC) on.
+# Seconds until one more may be begun, null when one may: until the one that fills the limit is a day old.
 _WAIT = """
-    WITH today AS (
-        SELECT created_at, visitor FROM selections WHERE share_id = :share AND created_at > now() - interval '1 day'
-    )
-    SELECT ceil(extract(epoch FROM greatest(
-        (SELECT created_at + interval '1 day' FROM today ORDER BY created_at DESC OFFSET :link_before LIMIT 1),
-        (SELECT least(created_at + interval '1 day', date_trunc('day', now(), 'UTC') + interval '1 day') FROM today
-         WHERE visitor = :visitor ORDER BY created_at DESC OFFSET :visitor_before LIMIT 1)
+    SELECT ceil(extract(epoch FROM (
+        SELECT created_at + interval '1 day' FROM selections
+        WHERE share_id = :share AND created_at > now() - interval '1 day'
+        ORDER BY created_at DESC OFFSET :before LIMIT 1
     ) - clock_timestamp()))::int
 """
 
@@ -66,9 +63,8 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class Beginner:
-    """Who may begin a selection: `visitor` is the hash of today; the address is only hashed, with the secret."""
+    """Who may begin a selection: the address is only hashed, with the secret."""
 
-    visitor: bytes
     ip: str | None
     secret: str
 
@@ -258,9 +254,7 @@ def _lock(connection: Connection, share: Share, token: str | None) -> uuid.UUID 
 def _begin(connection: Connection, share: Share, who: Beginner) -> tuple[uuid.UUID, str]:
     # The link's row is locked as in `visits`, so that parallel beginnings are counted one after the other.
     connection.run("SELECT 1 FROM share_links WHERE id = :share FOR NO KEY UPDATE", share=share.id)
-    [[wait]] = connection.run(
-        _WAIT, share=share.id, visitor=who.visitor, link_before=PER_LINK - 1, visitor_before=PER_VISITOR - 1
-    )
+    [[wait]] = connection.run(_WAIT, share=share.id, before=PER_LINK - 1)
     if wait is not None:
         raise TooManyRequests(
             "Too many lists of favourites were begun here today. Try again later.", retry_after=max(wait, 1)
@@ -268,10 +262,9 @@ def _begin(connection: Connection, share: Share, who: Beginner) -> tuple[uuid.UU
     limits.begin_selection(connection, who.secret, who.ip, share.id)
     selection, token = uuid.uuid4(), secrets.token_urlsafe(32)
     connection.run(
-        "INSERT INTO selections (id, share_id, token_hash, visitor) VALUES (:id, :share, :hash, :visitor)",
+        "INSERT INTO selections (id, share_id, token_hash, visitor) VALUES (:id, :share, :hash, '')",
         id=selection,
         share=share.id,
         hash=_hash(token),
-        visitor=who.visitor,
     )
     return selection, token

@@ -1,13 +1,19 @@
-"""Telling one visitor from another today, and from nobody the day after tomorrow.
+"""Whom a request on a link is counted as.
 
-A visitor is a hash of address and program under a salt of the day (UTC) and a key of the service. The salt is random,
-common to all processes, and deleted when the next day has ended (`forget` in `shares.queries`): from then on nobody
-can try addresses against the hashes that were counted, not even who holds the database and every secret.
+- Who brings the link's cookie (`security.visitorcookies`) is counted as its owner. The cookie is given at the first
+  favourite or download, never for looking.
+- Who brings none is counted as everybody who asks today with the same address and the same program.
+
+What is stored is a hash of either under a salt of the day (UTC) and a key of the service, for each link another. The
+salt is random, common to all processes, and deleted when the next day has ended (`forget_salts` in `shares.queries`).
+From then on the hashes of a day cannot be computed again, not even by those who hold the database and every secret, and
+no two days can be connected, although the cookie is the same.
 """
 
 import datetime as dt
 import hmac
 import secrets
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +22,7 @@ from pg8000.native import Connection
 from safelight.db import driver
 from safelight.errors import Unavailable
 from safelight.security.subkeys import subkey
+from safelight.security.visitorcookies import VisitorCookie
 
 SALT_BYTES = 32
 
@@ -25,16 +32,52 @@ _MAKE = "INSERT INTO visitor_salts (day, salt) VALUES (:day, :salt) ON CONFLICT 
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who asks: an address and a program, neither of which is stored."""
+class Begun:
+    """Downloads that a visitor began without a cookie: those under the hash `visitor`, until about `until`."""
 
+    visitor: bytes
+    until: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a request is counted as: the hash of today, and that of yesterday, under which a download may have begun.
+
+    Only with a cookie: `formerly` is the hash without the cookie, on the day that it was given, so that one person is
+    not two in that day's statistics; `begun` are downloads of these days that were counted under such a hash.
+    """
+
+    today: bytes
+    yesterday: bytes
+    formerly: bytes | None = None
+    begun: Begun | None = None
+    has_cookie: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks on a link: an address and a program, and a cookie where there is one. None of them is stored."""
+
+    share_id: uuid.UUID
     ip: str | None
     user_agent: str | None
+    cookie: VisitorCookie | None = None
 
     def digest(self, secret: str, salt: bytes) -> bytes:
-        """What is stored, for as long as the day of this salt is told apart from others."""
-        seen = f"{self.ip}|{self.user_agent}".encode(errors="surrogateescape")
-        return hmac.digest(subkey(secret, "visitor") + salt, seen, "sha256")[:16]
+        """What is stored, for as long as the day of this salt is told apart from others: 16 bytes."""
+        program = f"address|{self.ip}|{self.user_agent or ''}".encode(errors="surrogateescape")
+        seen = program if self.cookie is None else b"cookie|" + self.cookie.name
+        return hmac.digest(subkey(secret, "visitor") + salt, self.share_id.bytes + seen, "sha256")[:16]
+
+    def identity(self, secret: str, salts: tuple[bytes, bytes], now: dt.datetime) -> Identity:
+        """Whom this visitor is counted as now, given the salts of today and of yesterday."""
+        today, yesterday = (self.digest(secret, salt) for salt in salts)
+        if self.cookie is None:
+            return Identity(today, yesterday)
+        age = (now.astimezone(dt.UTC).date() - self.cookie.issued.date()).days
+        formerly = self.cookie.formerly if age <= 0 else None
+        begun = Begun(self.cookie.formerly, self.cookie.issued) if self.cookie.downloading and age <= 1 else None
+        return Identity(today, yesterday, formerly, begun, has_cookie=True)
 
 
 def salts(connection: Connection, now: dt.datetime) -> tuple[bytes, bytes]:

@@ -192,19 +192,24 @@ def record(
     kind: Kind,
     visitor: bytes,
     *,
+    formerly: bytes | None = None,
     photo_id: uuid.UUID | None = None,
     bytes_sent: int | None = None,
 ) -> None:
-    """Append what happened. Raises DownloadLimitReached instead of one download too many."""
+    """Append what happened. Raises DownloadLimitReached instead of one download too many.
+
+    `visitor` and `formerly` are those of `visitors.Identity`.
+    """
     if kind != "view" and share.max_downloads is not None:
         _reserve(connection, share, share.max_downloads)
     connection.run(
-        "INSERT INTO share_events (share_id, kind, photo_id, visitor, bytes_sent)"
-        " VALUES (:share, :kind, cast(:photo as uuid), :visitor, :bytes)",
+        "INSERT INTO share_events (share_id, kind, photo_id, visitor, formerly, bytes_sent)"
+        " VALUES (:share, :kind, cast(:photo as uuid), :visitor, :formerly, :bytes)",
         share=share.id,
         kind=kind,
         photo=str(photo_id) if photo_id else None,
         visitor=visitor,
+        formerly=formerly,
         bytes=bytes_sent,
     )
 

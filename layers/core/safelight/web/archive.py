@@ -26,6 +26,7 @@ from safelight.web import building, forwarded
 from safelight.web.built import built_archive, check_unchanged, lying, validator
 from safelight.web.caller import address, behind_adapter
 from safelight.web.conditional import check_match
+from safelight.web.meeting import meet
 from safelight.web.streaming import ArchiveResponse, Sent
 from safelight.web.visitor import Visit
 from safelight.web.wanted import Wanted
@@ -76,6 +77,8 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
     """
     planned = wanted.plan(connection)
     check(connection, wanted, planned)
+    if wanted.visit is not None and (first := meet(request, wanted.visit)) is not None:
+        return first
     built = building.is_built(planned, engine.limit)
     requested = part_of(request, planned, judged=built)
     if built and requested.status != 416:
@@ -84,11 +87,13 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         if progress.status != "ready":
             return building.waiting(request, wanted.scope, progress)
         check_unchanged(request, planned)
-    if request.method == "GET":
-        count(connection, wanted, planned, requested, least=planned.size // ADDRESSES if built else 0)
+    least = planned.size // ADDRESSES if built else 0
+    held = count(connection, wanted, planned, requested, least=least) if request.method == "GET" else None
     if built and requested.status != 416 and not is_probe(requested):
-        return built_archive(request, planned, wanted.filename)
-    return ArchiveResponse(
+        answer = built_archive(request, planned, wanted.filename)
+        introduce(answer, wanted, held)
+        return answer
+    answer = ArchiveResponse(
         planned,
         requested,
         engine.fetcher,
@@ -98,6 +103,8 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         headers={"Cache-Control": "private, no-cache"},
         ended=partial(ended, wanted, planned),
     )
+    introduce(answer, wanted, held)
+    return answer
 
 
 def _permit(request: Request, wanted: Wanted, connection: Connection) -> None:
@@ -134,14 +141,23 @@ def manifest_of(wanted: Wanted, connection: Connection, engine: Engine) -> bytes
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def count(connection: Connection, wanted: Wanted, planned: Layout, requested: Requested, *, least: int = 0) -> None:
+def count(
+    connection: Connection, wanted: Wanted, planned: Layout, requested: Requested, *, least: int = 0
+) -> bytes | None:
     """Count a visitor's request for bytes, and for `least` of them, as `shares.downloads` says.
 
-    Raises DownloadLimitReached.
+    The hash under which their download is counted; None for a request that is none. Raises DownloadLimitReached.
     """
     if wanted.visit is None or requested.status == 416 or is_probe(requested):
-        return
-    downloads.begin(connection, item_of(wanted.visit, wanted, planned), max(requested.stop - requested.start, least))
+        return None
+    asked = max(requested.stop - requested.start, least)
+    return downloads.begin(connection, item_of(wanted.visit, wanted, planned), asked)
+
+
+def introduce(answer: Response, wanted: Wanted, held: bytes | None) -> None:
+    """Give a visitor, whose download is counted under `held`, the link's cookie with its answer."""
+    if wanted.visit is not None and held is not None:
+        wanted.visit.introduce(answer, held)
 
 
 def check(connection: Connection, wanted: Wanted, planned: Layout) -> None:
@@ -152,7 +168,7 @@ def check(connection: Connection, wanted: Wanted, planned: Layout) -> None:
 
 def item_of(visit: Visit, wanted: Wanted, planned: Layout) -> downloads.Item:
     """What is fetched, and by whom, as it is counted."""
-    return downloads.Item(visit.share, visit.visitor, visit.yesterday, planned.digest, planned.size, wanted.photo_id)
+    return downloads.Item(visit.share, visit.who, visit.now, planned.digest, planned.size, wanted.photo_id)
 
 
 def part_of(request: Request, planned: Layout, *, judged: bool = False) -> Requested:

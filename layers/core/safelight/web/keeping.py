@@ -12,6 +12,7 @@ from safelight.config import settings
 from safelight.shares import downloads, visits
 from safelight.storage.signer import Signer
 from safelight.web.conditional import check_match
+from safelight.web.meeting import meet
 from safelight.web.visitor import Visit
 
 
@@ -26,6 +27,8 @@ def download_response(
     one. Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadChanged, DownloadLimitReached.
     """
     share = visit.admit_download("web")
+    if (first := meet(request, visit)) is not None:
+        return first
     file = photo_file(connection, share, photo_id)
     check_match(request, file.etag)
     part = parse_range(request.headers.get("range"), request.headers.get("if-range"), size=file.size, etag=file.etag)
@@ -35,6 +38,8 @@ def download_response(
         return RedirectResponse(f"{settings().base_path}/s/{share.id}/photos/{photo_id}/file", 307)
     if part.status == 416:
         return Response(None, 416, {"Content-Range": f"bytes */{file.size}", "Accept-Ranges": "bytes"})
-    item = downloads.Item(share, visit.visitor, visit.yesterday, file.digest, file.size, photo_id)
-    downloads.begin(connection, item, file.size)
-    return RedirectResponse(visits.download_url(signer, file.shown), 307)
+    item = downloads.Item(share, visit.who, visit.now, file.digest, file.size, photo_id)
+    held = downloads.begin(connection, item, file.size)
+    answer = RedirectResponse(visits.download_url(signer, file.shown), 307)
+    visit.introduce(answer, held)
+    return answer

@@ -8,12 +8,12 @@ from fastapi import Depends, Query, Request, Response
 from pg8000.native import Connection
 from pydantic import AfterValidator, StringConstraints
 
-from safelight.config import Settings
 from safelight.errors import NotFound
 from safelight.shares import favourites
 from safelight.shares.favourites import Picked, Submission
 from safelight.shares.visits import Share
 from safelight.text import Body, Storable
+from safelight.web import linkcookies
 from safelight.web.origin import refuse_other_sites
 from safelight.web.visitor import Config, Db, LiveVisit, Visit
 
@@ -73,20 +73,13 @@ def admitted(request: Request, visit: LiveVisit, config: Config) -> Visit:
 PickingVisit = Annotated[Visit, Depends(admitted)]
 
 
-def changed(response: Response, share: Share, picked: Picked, config: Settings) -> dict[str, int | None]:
+def changed(response: Response, visit: Visit, picked: Picked) -> dict[str, int | None]:
     """The answer to a change: "12 of 20"; and the cookie of a selection that has just begun."""
     response.headers["Cache-Control"] = "no-store"
     if picked.token is not None:
-        response.set_cookie(
-            _cookie(share),
-            picked.token,
-            max_age=KEPT_SECONDS,
-            path=f"{config.base_path}/s/",
-            httponly=True,
-            secure=config.base_url.startswith("https:"),
-            samesite="lax",  # as the grant: the link is followed from an e-mail or a chat
-        )
-    return {"count": picked.count, "limit": share.max_favourites}
+        linkcookies.keep(response, _cookie(visit.share), picked.token, KEPT_SECONDS)
+        visit.introduce(response)
+    return {"count": picked.count, "limit": visit.share.max_favourites}
 
 
 SelectionQuery = Annotated[

@@ -7,7 +7,8 @@ from fastapi import Request, Response
 from pg8000.native import Connection
 
 from safelight.archives.single import photo_file
-from safelight.web.archive import Engine, count, ended, part_of
+from safelight.web.archive import Engine, count, ended, introduce, part_of
+from safelight.web.meeting import meet
 from safelight.web.streaming import ArchiveResponse
 from safelight.web.visitor import Visit
 from safelight.web.wanted import Wanted
@@ -22,12 +23,13 @@ def file_response(
     Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadChanged, DownloadLimitReached.
     """
     share = visit.admit_download("web")
+    if (first := meet(request, visit)) is not None:
+        return first
     file = photo_file(connection, share, photo_id)
     wanted = Wanted(share.gallery_id, share.title, "original", visit, photo_id=photo_id)
     requested = part_of(request, file)
-    if request.method == "GET":
-        count(connection, wanted, file, requested)
-    return ArchiveResponse(
+    held = count(connection, wanted, file, requested) if request.method == "GET" else None
+    answer = ArchiveResponse(
         file,
         requested,
         engine.fetcher,
@@ -37,3 +39,5 @@ def file_response(
         headers={"Cache-Control": "private, no-cache"},
         ended=partial(ended, wanted, file),
     )
+    introduce(answer, wanted, held)
+    return answer

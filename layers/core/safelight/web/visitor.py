@@ -17,12 +17,15 @@ from safelight.config import Settings, settings
 from safelight.db import driver
 from safelight.errors import Unauthorized
 from safelight.security.grants import LIFETIME, is_granted, make_grant
+from safelight.security.visitorcookies import LIFETIME as VISITOR_LIFETIME
+from safelight.security.visitorcookies import make_cookie, read_cookie
 from safelight.shares import downloads, limits, links, visits
-from safelight.shares.visitors import Visitor, salts
+from safelight.shares.visitors import Identity, Visitor, salts
 from safelight.shares.visits import Share
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
 from safelight.text import Body
+from safelight.web import linkcookies
 from safelight.web.caller import address
 from safelight.web.negotiate import accepts
 
@@ -50,14 +53,24 @@ class Visit:
     """A request on a live link: the link, who asks, and what they bring."""
 
     share: Share
-    visitor: bytes
-    yesterday: bytes
-    """What the visitor was called yesterday."""
+    who: Identity
     grant: str | None
     secret: str
     now: dt.datetime
     automatic: bool
     """A link preview or a crawler: it counts nothing and gets no download."""
+
+    def introduce(self, response: Response, held: bytes | None = None) -> None:
+        """Give the visitor this link's cookie, unless they have one: at the first favourite or download.
+
+        `held` is the hash under which that download is counted.
+        """
+        if self.who.has_cookie or self.automatic:
+            return
+        formerly, downloading = held or self.who.today, held is not None
+        value = make_cookie(self.share.id, formerly, self.secret, self.now, downloading=downloading)
+        left = self.share.expires_at - self.now if self.share.expires_at else VISITOR_LIFETIME
+        linkcookies.keep(response, visitor_cookie(self.share), value, int(min(left, VISITOR_LIFETIME).total_seconds()))
 
     def admit(self, size: visits.Size | None = None) -> Share:
         """The decision; see `visits.admit`."""
@@ -75,15 +88,19 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     """The live link of the path. Raises NotFound, and TooManyRequests for an address that misses too often."""
     secret, ip = config.jwt_secret.get_secret_value(), address(request)
 
+    def cookie(found: Share) -> str | None:
+        return read_cookie(request.cookies.get(visitor_cookie(found)), found.id, secret, now)
+
     def is_known(found: Share) -> bool:
-        return is_granted(request.cookies.get(grant_cookie(found)), found.id, found.policy_version, secret, now)
+        grant = request.cookies.get(grant_cookie(found))
+        return cookie(found) is not None or is_granted(grant, found.id, found.policy_version, secret, now)
 
     share = links.find(connection, secret, ip, share_id, is_known)
     note(share_id=share.id, gallery_id=share.gallery_id)
-    visitor = Visitor(ip, request.headers.get("user-agent"))
+    visitor = Visitor(share.id, ip, request.headers.get("user-agent"), cookie(share))
+    who = visitor.identity(secret, salts(connection, now), now)
     grant = request.cookies.get(grant_cookie(share))
-    today, yesterday = (visitor.digest(secret, salt) for salt in salts(connection, now))
-    return Visit(share, today, yesterday, grant, secret, now, _automatic(request))
+    return Visit(share, who, grant, secret, now, _automatic(request))
 
 
 def _automatic(request: Request) -> bool:
@@ -92,6 +109,11 @@ def _automatic(request: Request) -> bool:
 
 
 LiveVisit = Annotated[Visit, Depends(get_visit)]
+
+
+def visitor_cookie(share: Share) -> str:
+    """The cookie that tells this link's visitors apart."""
+    return f"visitor_{share.id.hex}"
 
 
 def grant_cookie(share: Share) -> str:
@@ -125,16 +147,8 @@ def unlocked(visit: Visit, body: UnlockBody, response: Response, connection: Con
     with limits.unlock(connection, visit.secret, ip, share.id):
         if not verify_password(unicodedata.normalize("NFC", body.password), share.password_hash):
             raise WrongPassword
-    secure = settings().base_url.startswith("https:")
-    response.set_cookie(
-        grant_cookie(share),
-        make_grant(share.id, share.policy_version, visit.secret, visit.now),
-        max_age=int(LIFETIME.total_seconds()),
-        path=f"{settings().base_path}/s/",
-        httponly=True,
-        secure=secure,
-        samesite="lax",  # the link is followed from an e-mail or a chat; strict would ask for the password again
-    )
+    value = make_grant(share.id, share.policy_version, visit.secret, visit.now)
+    linkcookies.keep(response, grant_cookie(share), value, int(LIFETIME.total_seconds()))
 
 
 class WrongPassword(Unauthorized):

@@ -9,7 +9,8 @@ import httpx2 as httpx
 from . import __version__
 from .errors import BROKEN, REFUSED, SIGN_IN, CommandError, Cut
 
-# The visitor's identity for the server is address and program: the same for each part of one download.
+# The visitor's identity for the server is the link's cookie, and address and program before there is one, or when the
+# command is run again: the same for each part of one download.
 USER_AGENT = f"safelight-cli/{__version__}"
 TIMEOUT = httpx.Timeout(60, connect=15)
 _CODES = {"archive_not_built": BROKEN, "password_required": SIGN_IN, "wrong_password": SIGN_IN, "unauthorized": SIGN_IN}

@@ -263,7 +263,7 @@ def test_a_program_without_a_jar_is_one_visitor_for_all_its_requests(shared: Sha
     subprocess.run(["curl", "-sf", "-o", tmp_path / "whole.zip", url], check=True)
     assert (tmp_path / "gallery.zip").read_bytes() == (tmp_path / "whole.zip").read_bytes()
     assert shared.zips(share) == 1
-    jar = ["-b", tmp_path / "jar", "-c", tmp_path / "jar", "-A", "with a jar"]
+    jar = ["-b", str(tmp_path / "jar"), "-c", str(tmp_path / "jar"), "-A", "with a jar"]
     kept = shared.link(max_downloads=1)
     for part in ("0-99999", "100000-"):
         command = ["curl", "-sf", *jar, "-r", part, "-o", "/dev/null", f"{running[0].url}/s/{kept}/download/all"]

@@ -28,7 +28,15 @@ Slug = Annotated[
     AfterValidator(_no_id),
 ]
 SharePassword = Annotated[str, Field(min_length=4, max_length=MAX_PASSWORD_BYTES), Storable]
-MaxDownloads = Annotated[int, Field(ge=1, le=1_000_000)]
+MaxDownloads = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1_000_000,
+        description="How many downloads the link gives: each visitor's of each file counts once. A visitor is the owner"
+        " of the link's cookie, and with cookies off, everybody with the same address and program today",
+    ),
+]
 StripMetadata = Annotated[
     bool,
     Field(

@@ -15,7 +15,7 @@ from safelight.clock import now
 from safelight.config import Settings
 from safelight.errors import Invalid
 from safelight.pages import decode_cursor, encode_cursor
-from safelight.security import grants, passwords, tokens, visitorcookies
+from safelight.security import grants, passwords, tickets, tokens, visitorcookies
 from safelight.shares.visitors import Visitor
 
 
@@ -101,6 +101,43 @@ def test_refresh_tokens_differ_by_session_generation_and_secret() -> None:
     assert len(made) == 8
     assert all(len(token) == 43 for token in made)
     assert tokens.make_refresh_token(one, 0, "a") in made
+
+
+def test_a_visitors_cookie_is_read_on_its_own_link_for_a_month_by_its_own_secret() -> None:
+    share, moment = uuid.uuid4(), dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+    value = visitorcookies.make_cookie(share, b"f" * 16, "secret", moment, downloading=True)
+    almost = moment + visitorcookies.LIFETIME - dt.timedelta(seconds=1)
+    for later in (moment, almost):
+        held = visitorcookies.read_cookie(value, share, "secret", later)
+        assert held is not None
+        assert (held.issued, held.formerly, held.downloading, len(held.name)) == (moment, b"f" * 16, True, 16)
+    assert visitorcookies.read_cookie(value, share, "secret", moment + visitorcookies.LIFETIME) is None
+    assert visitorcookies.read_cookie(value, uuid.uuid4(), "secret", moment) is None
+    assert visitorcookies.read_cookie(value, share, "other", moment) is None
+    for place in range(len(value) - 1):  # the last character has two bits that mean nothing
+        changed = value[:place] + ("A" if value[place] != "A" else "B") + value[place + 1 :]
+        assert visitorcookies.read_cookie(changed, share, "secret", moment) is None
+    other = visitorcookies.make_cookie(share, b"f" * 16, "secret", moment, downloading=True)
+    assert other != value
+
+
+@settings(deadline=None)
+@given(st.none() | st.text() | st.text(min_size=71, max_size=71) | st.text("Aa0-_=", min_size=71, max_size=71))
+def test_no_other_text_is_a_visitors_cookie(value: str | None) -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert visitorcookies.read_cookie(value, uuid.UUID(int=1), "secret", moment) is None
+
+
+@settings(deadline=None)
+@given(st.text() | st.text("0123456789abcdef", min_size=64, max_size=96))
+def test_an_archives_ticket_is_read_in_its_own_scope_alone(other: str) -> None:
+    digest = "ab" * 32
+    ticket = tickets.make_ticket(digest, "link/1/1", "secret")
+    assert (len(ticket), tickets.read_ticket(ticket, "link/1/1", "secret")) == (tickets.TICKET_LENGTH, digest)
+    for scope, secret in (("link/1/2", "secret"), ("link/2/1", "secret"), ("link/1/1", "other")):
+        assert tickets.read_ticket(ticket, scope, secret) is None
+    for text in (other, ticket + other, ticket[:-1], digest):
+        assert text == ticket or tickets.read_ticket(text, "link/1/1", "secret") is None
 
 
 def test_a_visitor_is_one_today_and_nobody_tomorrow() -> None:

@@ -222,6 +222,34 @@ def test_whoever_may_have_no_other_zip_put_together_is_told_so(gallery: Gallery)
     expect(page.locator(".zip")).to_have_class(re.compile("failed"))
 
 
+def test_guests_with_the_same_browser_at_one_address_are_counted_one_by_one(
+    gallery: Gallery, chromium: Browser
+) -> None:
+    share = gallery.anna.share(gallery.id, max_downloads=2)["share_id"]
+    page_of, zip_of = f"{running[0].url}/s/{share}", f"{running[0].url}/s/{share}/download/all?size=web"
+    for number in range(3):
+        context = chromium.new_context(accept_downloads=True)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(page_of)
+        expect(page.locator(".count")).to_contain_text("1 photo", timeout=PATIENCE)
+        assert context.cookies() == []  # looking gives none
+        if number < 2:
+            with page.expect_download() as begun:
+                page.evaluate("address => { location.assign(address) }", zip_of)
+            assert got(begun.value, "Anna & Ben (web size).zip") == ["dance.jpg", "SHA256SUMS.txt"]
+        else:
+            answer = page.goto(zip_of)
+            assert answer is not None
+            assert answer.status == 403
+        cookies = [(one["name"], one["path"], one["httpOnly"], one["sameSite"]) for one in context.cookies()]
+        given = (f"visitor_{uuid.UUID(share).hex}", "/s/", True, "Lax")
+        assert cookies == ([given] if number < 2 else [])
+        context.close()
+    stats = gallery.anna.call("GET", f"/share-links/{share}/stats").json()
+    assert (stats["zip_downloads"], stats["visitor_days"], stats["views"]) == (2, 2, 3)
+
+
 def test_pictures_whose_addresses_have_died_are_asked_for_again(gallery: Gallery) -> None:
     died: set[str] = set()
 

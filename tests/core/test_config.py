@@ -38,3 +38,29 @@ def test_there_is_no_third_way() -> None:
     for value in ("best-effort", "off", "none", "REQUIRED"):
         with pytest.raises(ValidationError, match="'required' or 'platform'"):
             loaded(SANDBOX=value)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["http://127.0.0.1:8000", "http://localhost", "https://LocalHost.:1", "http://studio.localhost", "http://[::1]:8000",
+     "http://127.9.9.9", ""],
+)  # fmt: skip
+def test_everyone_may_register_on_ones_own_machine(base_url: str) -> None:
+    assert loaded(BASE_URL=base_url).registration == "open"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://photos.example", "http://192.0.2.7:8000", "http://[2001:db8::1]", "http://0.0.0.0", "http://localhost.example",
+     "http://127.0.0.1.example", "http://127.0.0.1@photos.example", "nonsense", "http://["],
+)  # fmt: skip
+def test_no_stranger_may_register_on_the_internet(base_url: str) -> None:
+    assert loaded(BASE_URL=base_url).registration == "closed"
+    assert loaded(BASE_URL=base_url, REGISTRATION="invite").registration == "invite"
+
+
+def test_who_may_register_is_one_of_three() -> None:
+    assert loaded(REGISTRATION="closed").registration == "closed"
+    for value in ("Open", "no", "invited"):
+        with pytest.raises(ValidationError, match="'open', 'invite' or 'closed'"):
+            loaded(REGISTRATION=value)

@@ -1,11 +1,12 @@
 """Typed settings, read from the environment once."""
 
+import ipaddress
 import os
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -21,6 +22,24 @@ MIN_SECRET = 32
 
 def _networks(value: object) -> object:
     return addresses.networks(value) if isinstance(value, str) else value
+
+
+type Registration = Literal["open", "invite", "closed"]
+"""Who may open an account: everyone, people with an invitation, or no one."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether only this machine reaches the host of `url`: `localhost` (RFC 6761) or a loopback address."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _default_registration(known: dict[str, Any]) -> Registration:
+    # A service on the internet gives storage and processor time to no stranger unless its operator says so.
+    return "open" if is_loopback(known.get("base_url", "")) else "closed"
 
 
 class Settings(BaseModel):
@@ -45,6 +64,7 @@ class Settings(BaseModel):
     # Serverless processes serve one request at a time; the local gateway serves many and asks for more.
     database_pool: int = Field(default=1, ge=1, le=50)
     jwt_secret: SecretStr
+    registration: Registration = Field(default_factory=_default_registration)
     # From one address, for it tells whether an e-mail address has an account here.
     registrations_per_hour: int = Field(default=20, ge=1)
 

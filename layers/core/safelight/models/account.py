@@ -44,6 +44,8 @@ class RefreshToken(Identified, Created, Base):
     revoked_at: Mapped[dt.datetime | None]
     user_agent: Mapped[str | None]
     ip: Mapped[str | None]
+    # When the password was last given in this session; kept in its first generation alone.
+    confirmed_at: Mapped[dt.datetime | None]
 
 
 class ApiKey(Identified, Created, Base):
@@ -59,3 +61,21 @@ class ApiKey(Identified, Created, Base):
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String))
     last_used_at: Mapped[dt.datetime | None]
     revoked_at: Mapped[dt.datetime | None]
+
+
+class Invitation(Identified, Created, Base):
+    """One person may open an account. Using it deletes the row; of its code only a hash is kept.
+
+    `invited_by` is None for an invitation by whoever operates the service.
+    """
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        Index("ix_invitations_page", text("created_at DESC"), text("id DESC")),
+        Index("ix_invitations_expires_at", "expires_at"),
+    )
+
+    email: Mapped[str] = mapped_column(CITEXT, unique=True)
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    invited_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[dt.datetime]

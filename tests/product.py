@@ -28,6 +28,7 @@ def environment(database_url: str, bucket: str, store: ObjectStore) -> dict[str,
         "BASE_URL": BASE_URL,
         "DATABASE_URL": database_url,
         "JWT_SECRET": JWT_SECRET,
+        "REGISTRATION": "open",  # also where a test sets another BASE_URL
         "REGISTRATIONS_PER_HOUR": "100000",  # all of a test's photographers live at one address
         "BUCKET": bucket,
         "S3_ENDPOINT": store.endpoint,

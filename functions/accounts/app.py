@@ -6,13 +6,17 @@ from typing import Annotated
 from fastapi import Body, Depends, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from safelight.accounts import api_keys, service, sessions
+from safelight.accounts import api_keys, confirmation, invitations, registration, service, sessions
 from safelight.accounts.schemas import (
     AdminUserOut,
     AdminUserPatch,
     ApiKeyCreate,
     ApiKeyMade,
     ApiKeyOut,
+    ConfirmRequest,
+    InvitationCreate,
+    InvitationMade,
+    InvitationOut,
     LoginRequest,
     MeOut,
     PasswordRequest,
@@ -32,8 +36,10 @@ from safelight.web.cookies import RefreshCookie
 from safelight.web.deps import (
     PAGE,
     Admin,
+    Administrator,
     CallingClient,
     Config,
+    ConfirmedCaller,
     CurrentCaller,
     CurrentUser,
     Cursor,
@@ -49,10 +55,10 @@ NO_BODY = RefreshRequest()
 
 
 @app.post("/auth/register", status_code=201, response_model=UserOut)
-def register(body: RegisterRequest, session: DbSession, config: Config, client: CallingClient) -> User:
-    """Open an account."""
+def register(body: RegisterRequest, session: DbSession, config: Config, client: CallingClient, now: Now) -> User:
+    """Open an account; by `REGISTRATION`, with an invitation or not at all."""
     secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
-    return service.register(session, body, client.ip, secret, per_hour)
+    return registration.register(session, body, config.registration, client.ip, secret, per_hour, now)
 
 
 @app.post("/auth/login")
@@ -109,15 +115,15 @@ def me(user: CurrentUser) -> User:
 
 @app.patch("/auth/me", response_model=MeOut)
 def update_me(
-    patch: UserPatch, caller: CurrentCaller, session: DbSession, config: Config, client: CallingClient
+    patch: UserPatch, caller: CurrentCaller, session: DbSession, config: Config, client: CallingClient, now: Now
 ) -> User:
-    """Change the e-mail, the username or what my programs remember."""
+    """Change the e-mail, the username (both need a confirmed password) or what my programs remember."""
     secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
-    return service.update(session, caller.user, caller.session_id, patch, client.ip, secret, per_hour)
+    return service.update(session, caller.user, caller.session_id, patch, client.ip, secret, per_hour, now)
 
 
 @app.delete("/auth/me", status_code=204)
-def delete_me(response: Response, cookie: RefreshCookie, caller: CurrentCaller, session: DbSession, now: Now) -> None:
+def delete_me(response: Response, cookie: RefreshCookie, caller: ConfirmedCaller, session: DbSession, now: Now) -> None:
     """Close the account and erase everything in it; `Location` is the report of it."""
     locate_report(response, service.delete(session, caller.user, caller.session_id, now))
     cookie.clear()
@@ -125,9 +131,16 @@ def delete_me(response: Response, cookie: RefreshCookie, caller: CurrentCaller, 
 
 @app.post("/auth/password", status_code=204)
 def change_password(body: PasswordRequest, caller: CurrentCaller, session: DbSession, config: Config, now: Now) -> None:
-    """Set a new password; every other session ends."""
+    """Set a new password; every other session ends, and every API key if `revoke_api_keys` says so."""
     secret = config.jwt_secret.get_secret_value()
     service.change_password(session, caller.user, body, caller.session_id, secret, now)
+
+
+@app.post("/auth/confirm", status_code=204)
+def confirm_password(body: ConfirmRequest, caller: CurrentCaller, session: DbSession, config: Config, now: Now) -> None:
+    """Give the password again, which opens sensitive calls to this session for ten minutes."""
+    secret = config.jwt_secret.get_secret_value()
+    confirmation.confirm(session, caller.user, caller.session_id, body.password, secret, now)
 
 
 @app.get("/auth/sessions")
@@ -143,7 +156,7 @@ def revoke_session(session_id: uuid.UUID, caller: CurrentCaller, session: DbSess
 
 
 @app.post("/auth/api-keys", status_code=201)
-def create_api_key(body: ApiKeyCreate, response: Response, caller: CurrentCaller, session: DbSession) -> ApiKeyMade:
+def create_api_key(body: ApiKeyCreate, response: Response, caller: ConfirmedCaller, session: DbSession) -> ApiKeyMade:
     """Make an API key; it is shown this once."""
     response.headers["Cache-Control"] = "no-store"
     return api_keys.make(session, caller.user.id, caller.session_id, body)
@@ -175,10 +188,34 @@ def list_users(_admin: Admin, session: DbSession, limit: Limit = PAGE, cursor: C
 
 @app.patch("/admin/users/{user_id}", response_model=AdminUserOut)
 def administer_user(
-    user_id: uuid.UUID, patch: AdminUserPatch, admin: Admin, caller: CurrentCaller, session: DbSession, now: Now
+    user_id: uuid.UUID, patch: AdminUserPatch, admin: Administrator, session: DbSession, now: Now
 ) -> User:
     """Deactivate an account, let it in again, or make it an administrator's; administrators only."""
-    return service.administer(session, admin, caller.session_id, user_id, patch, now)
+    return service.administer(session, admin.user, admin.session_id, user_id, patch, now)
+
+
+@app.get("/admin/invitations")
+def list_invitations(
+    _admin: Admin, session: DbSession, now: Now, limit: Limit = PAGE, cursor: Cursor = None
+) -> Page[InvitationOut]:
+    """Invitations that can still be used, newest first; administrators only."""
+    return invitations.list_page(session, limit, cursor, now)
+
+
+@app.post("/admin/invitations", status_code=201)
+def invite(
+    body: InvitationCreate, response: Response, admin: Administrator, session: DbSession, config: Config, now: Now
+) -> InvitationMade:
+    """Invite a person to open an account; the code is shown this once. Administrators only."""
+    response.headers["Cache-Control"] = "no-store"
+    email, mode, url = body.email, config.registration, config.base_url
+    return invitations.invite(session, admin.user, admin.session_id, email, mode, url, now)
+
+
+@app.delete("/admin/invitations/{invitation_id}", status_code=204)
+def withdraw_invitation(invitation_id: uuid.UUID, admin: Administrator, session: DbSession, now: Now) -> None:
+    """End an invitation at once; administrators only."""
+    invitations.withdraw(session, admin.user, admin.session_id, invitation_id, now)
 
 
 handler = lambda_handler(app)

@@ -1,9 +1,9 @@
-"""Brings the database to the newest revision, and makes the first administrator; invoked by whoever deploys."""
+"""Brings the database to the newest revision, makes the first administrator and invites; invoked by operators."""
 
 from pathlib import Path
 from typing import Any
 
-from safelight.accounts.service import first_admin
+from safelight.accounts.operators import first_admin, invite
 from safelight.db.migrate import upgrade
 from safelight.telemetry import logger
 
@@ -15,10 +15,17 @@ ROOT = next(folder for folder in (Path(__file__).parent, *Path(__file__).parents
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     """Upgrade; the answer names the revision the database has now.
 
-    With `{"admin": "EMAIL"}` that account is made or becomes an administrator's; the answer alone holds its password.
+    With `{"admin": "EMAIL"}` that account is made or becomes an administrator's; the answer alone holds its password,
+    and with `"key": true` an API key. With `{"invite": "EMAIL"}` the answer alone holds an invitation's code.
     """
     revision = upgrade(ROOT / "alembic.ini")
     log.info("migrated", extra={"revision": revision})
+    answer = {"revision": revision}
     if "admin" in event:
-        return {"revision": revision, "password": first_admin(str(event["admin"]))}
-    return {"revision": revision}
+        made = first_admin(str(event["admin"]), with_key=event.get("key") is True)
+        answer["password"] = made.password
+        if made.api_key is not None:
+            answer["api_key"] = made.api_key
+    if "invite" in event:
+        answer |= invite(str(event["invite"])).model_dump(mode="json", include={"code", "url", "expires_at"})
+    return answer

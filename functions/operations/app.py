@@ -23,7 +23,7 @@ def get_health(response: Response) -> health.Health:
 
 @app.get("/metrics")
 def get_metrics(_admin: Admin, session: DbSession) -> Response:
-    """Gauges for Prometheus; administrators only."""
+    """Gauges for Prometheus; administrators and their keys with the scope `metrics` only."""
     return Response(metrics.render(session), media_type=metrics.MEDIA_TYPE)
 
 

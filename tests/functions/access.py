@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
 
+from safelight.accounts import operators
 from tests.api import PASSWORD, Photographer, client, run_jobs
 from tests.functions.support import sql
 
-SCOPES = ("read", "upload", "share", "admin")
+SCOPES = ("read", "upload", "share", "metrics", "operate", "admin")
 LINK_PASSWORD = "cake and wine"
 
 BODIES: dict[str, Any] = {
     "PATCH /auth/me": {"username": "renamed"},
     "POST /auth/password": {"current_password": PASSWORD, "new_password": "Correct-Horse-8"},
+    "POST /auth/confirm": {"password": PASSWORD},
     "POST /auth/api-keys": {"name": "one more", "scopes": ["read"]},
     "POST /galleries": {"title": "one more"},
     "PATCH /galleries/{gallery_id}": {"title": "mine"},
@@ -27,6 +30,7 @@ BODIES: dict[str, Any] = {
     "PATCH /photos/{photo_id}": {"title": "mine"},
     "PATCH /share-links/{share_id}": {"label": "mine"},
     "PATCH /admin/users/{user_id}": {"is_active": True},
+    "POST /admin/invitations": {"email": "invited@example.com"},
     "POST /admin/galleries/{gallery_id}/reprocess": {"what": "analyses"},
     "POST /analyses": {"filename": "x.jpg", "content_type": "image/jpeg", "file_size": 1},
     "POST /s/{share_id}/unlock": {"password": LINK_PASSWORD},
@@ -49,10 +53,12 @@ class World:
         photo = anna.upload(gallery)
         run_jobs()
         keys, key_id = {}, ""
+        promote(anna)  # else she could not make keys with the scopes of administrators
         for scope in SCOPES:
             made = anna.call("POST", "/auth/api-keys", json={"name": scope, "scopes": [scope]})
             assert made.status_code == 201, made.text
             keys[scope], key_id = made.json()["key"], made.json()["id"]
+        sql("UPDATE users SET is_admin = false WHERE email = :email", email=anna.email)
         other = Photographer(anna.http, anna.email)
         other.sign_in()
         sessions = anna.call("GET", "/auth/sessions").json()
@@ -67,6 +73,7 @@ class World:
             "key_id": key_id,
             "session_id": next(one["id"] for one in sessions if not one["current"]),
             "user_id": anna.call("GET", "/auth/me").json()["id"],
+            "invitation_id": str(operators.invite(f"{uuid.uuid4().hex}@example.com").id),
         }
         return cls(anna, things, keys)
 
@@ -92,6 +99,15 @@ def administrator() -> Photographer:
     someone = Photographer.registered()
     promote(someone)
     return someone
+
+
+def age_confirmation(someone: Photographer, seconds: int) -> None:
+    """Let the password have been given this long ago in each of their sessions."""
+    sql(
+        "UPDATE refresh_tokens SET confirmed_at = now() - make_interval(secs => :seconds) FROM users"
+        " WHERE users.id = user_id AND users.email = :email AND generation = 0",
+        seconds=seconds, email=someone.email,
+    )  # fmt: skip
 
 
 def reprocessed(gallery: str) -> str:

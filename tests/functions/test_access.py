@@ -8,12 +8,12 @@ import uuid
 import pytest
 from fastapi.routing import APIRoute
 
-from safelight.web.deps import get_caller
+from safelight.web.deps import get_admin, get_caller, get_confirmed
 from safelight.web.owner import get_own
 from safelight.web.policy import ROUTES as POLICY
 from safelight.web.visitor import get_visit
 from tests.api import GROUPS, Photographer, client, jpeg, run_jobs
-from tests.functions.access import BODIES, LINK_PASSWORD, SCOPES, World, promote, request
+from tests.functions.access import BODIES, LINK_PASSWORD, SCOPES, World, age_confirmation, promote, request
 from tests.functions.support import problem, same, sql
 
 ROUTES = {
@@ -28,6 +28,11 @@ WITH_ID = [route for route in PRIVATE if "{" in route]
 VISITOR = sorted(route for route, access in POLICY.items() if access == "visitor")
 # After one of these there is nothing left to ask for.
 FINAL = {route for route in PRIVATE if route.startswith("DELETE ")} | {"POST /auth/password"}
+ADMINISTRATORS = ("metrics", "operate", "admin", "administer")
+# Which keys open a row; the others are opened by no key.
+OPENED_BY = {"read": {"read"}, "upload": {"upload"}, "share": {"share"}, "metrics": {"metrics", "admin"},
+             "operate": {"operate", "admin"}, "admin": {"admin"}}  # fmt: skip
+CONFIRMED = {route for route in PRIVATE if POLICY[route] in ("confirmed", "administer")} | {"PATCH /auth/me"}
 
 
 def asks(route: APIRoute, dependency: object) -> bool:
@@ -51,6 +56,8 @@ def test_a_route_asks_for_whom_its_row_names(name: str) -> None:
     # The streaming function recognises the photographer by a dependency of its own.
     private = asks(route, get_caller) or asks(route, get_own)
     assert (private, asks(route, get_visit)) == (access not in ("open", "visitor"), access == "visitor")
+    assert asks(route, get_admin) == (access in ADMINISTRATORS)
+    assert asks(route, get_confirmed) == (access in ("confirmed", "administer"))
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +102,18 @@ def test_who_is_turned_away(route: str, world: World, boss: World, gone: World) 
     assert request(route, gone.things, token=gone.anna.tokens["access_token"]).status_code == 401
     for scope in SCOPES:
         assert request(route, gone.things, key=gone.keys[scope]).status_code == 401
-        if scope != access or access == "admin":  # Anna is no administrator, whatever her key says
+        opens = scope in OPENED_BY.get(access, ())
+        if not opens or access in ADMINISTRATORS:  # Anna is no administrator, whatever her key says
             assert request(route, world.things, key=world.keys[scope]).status_code == 403
-        if scope != access:
-            assert request(route, boss.things, key=boss.keys[scope]).status_code == 403
-    if access == "admin":
+        if not opens:
+            refused = request(route, boss.things, key=boss.keys[scope])
+            assert (refused.status_code, "key_not_allowed" in refused.text) == (403, not route.startswith("HEAD "))
+    if access in ADMINISTRATORS:
         assert request(route, world.things, token=world.anna.tokens["access_token"]).status_code == 403
     assert state(world) == before
 
 
-@pytest.mark.parametrize("route", [route for route in WITH_ID if POLICY[route] != "admin"])
+@pytest.mark.parametrize("route", [route for route in WITH_ID if POLICY[route] not in ADMINISTRATORS])
 def test_what_is_somebody_elses_is_answered_as_if_there_were_nothing(
     route: str, world: World, ben: Photographer, boss: World
 ) -> None:
@@ -127,12 +136,54 @@ def test_what_is_somebody_elses_is_answered_as_if_there_were_nothing(
 def test_who_is_let_through(route: str, world: World, boss: World) -> None:
     """What makes the refusals mean something: the very same requests."""
     access = POLICY[route]
-    by = ["token"] if access == "session" else ["token", access]
-    for how in by:
-        mine = boss if access == "admin" else World.made() if route in FINAL else world
+    for how in ("token", *sorted(OPENED_BY.get(access, ()))):
+        mine = someone_for(route, world, boss)
         credentials = {"token": mine.anna.tokens["access_token"]} if how == "token" else {"key": mine.keys[how]}
         answer = request(route, mine.things, **credentials)
         assert answer.status_code < 400, (how, answer.text)
+
+
+def someone_for(route: str, world: World, boss: World) -> World:
+    """Who may use this route; a fresh one where there is nothing left after it."""
+    administrator = POLICY[route] in ADMINISTRATORS
+    if route not in FINAL:
+        return boss if administrator else world
+    made = World.made()
+    if administrator:
+        promote(made.anna)
+    return made
+
+
+@pytest.mark.parametrize("route", PRIVATE)
+def test_an_access_token_alone_is_enough_for_what_is_not_sensitive_and_for_nothing_else(
+    route: str, world: World, boss: World
+) -> None:
+    mine = someone_for(route, world, boss)
+    sql("UPDATE users SET username = NULL WHERE username = :name", name=BODIES["PATCH /auth/me"]["username"])
+    before = state(mine)
+    age_confirmation(mine.anna, 601)
+    token = mine.anna.tokens["access_token"]
+    answer = request(route, mine.things, token=token)
+    if route not in CONFIRMED:
+        age_confirmation(mine.anna, 0)
+        assert answer.status_code < 400, answer.text
+        return
+    problem(answer, 403, "confirmation_required")
+    assert state(mine) == before
+    renewed = mine.anna.http.post("/auth/refresh", json={"refresh_token": mine.anna.tokens["refresh_token"]}).json()
+    mine.anna.tokens = renewed
+    problem(request(route, mine.things, token=renewed["access_token"]), 403, "confirmation_required")
+    assert request("POST /auth/confirm", mine.things, token=renewed["access_token"]).status_code == 204
+    answer = request(route, mine.things, token=renewed["access_token"])
+    assert answer.status_code < 400, answer.text
+
+
+def test_settings_are_changed_without_the_password(world: World) -> None:
+    age_confirmation(world.anna, 601)
+    token = world.anna.tokens["access_token"]
+    same_name = {"settings": {"theme": "dark"}, "email": world.anna.email.upper()}
+    assert request("PATCH /auth/me", world.things, token=token, body=same_name).status_code == 200
+    assert request("POST /auth/confirm", world.things, token=token).status_code == 204
 
 
 @pytest.mark.parametrize("path", ["", "/status", "/manifest"])

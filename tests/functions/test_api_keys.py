@@ -7,7 +7,7 @@ import re
 import pytest
 
 from functions.migrate.app import handler
-from safelight.accounts import api_keys, service
+from safelight.accounts import api_keys, operators
 from tests.api import PASSWORD, Photographer, client
 from tests.functions.access import promote
 from tests.functions.support import in_parallel, problem, sql
@@ -154,9 +154,9 @@ def test_the_first_administrator_gets_a_generated_password() -> None:
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     assert client().get("/admin/users", headers=headers).status_code == 200
     key = client().post("/auth/api-keys", headers=headers, json={"name": "waiting", "scopes": ["admin"]}).json()["key"]
-    again = service.first_admin("boss@example.com")
+    again = operators.first_admin("boss@example.com").password
     assert client().get("/admin/users", headers={"X-API-Key": key}).status_code == 401
     assert again != password
     assert client().get("/auth/me", headers=headers).status_code == 401
     with pytest.raises(ValueError, match="@-sign"):
-        service.first_admin("boss")
+        operators.first_admin("boss")

@@ -21,7 +21,7 @@ from local.gateway import Gateway
 from local.runtime import Handler
 from local.template import Template
 from local.worker import Worker
-from safelight.accounts import api_keys, service, sessions
+from safelight.accounts import api_keys, registration, sessions
 from safelight.config import Settings
 from safelight.errors import Unavailable
 from safelight.galleries import service as galleries
@@ -176,7 +176,7 @@ def test_no_secret_of_a_request_is_written_down_or_given_back(place: str, world:
 
 # Where each kind of request does its work; each will fail with everything it was given in its message.
 CRASHES = (
-    (service, "register", "POST", "/auth/register"), (sessions, "sign_in", "POST", "/auth/login"),
+    (registration, "register", "POST", "/auth/register"), (sessions, "sign_in", "POST", "/auth/login"),
     (sessions, "refresh", "POST", "/auth/refresh"), (sessions, "caller", "GET", "/auth/me"),
     (api_keys, "use", "GET", "/galleries"), (galleries, "create", "POST", "/galleries"),
     (upload, "begin", "POST", "/galleries/{gallery_id}/photos"),

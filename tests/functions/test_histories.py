@@ -31,7 +31,7 @@ PHOTOS = 3
 LENGTH = (100, 200) if os.environ.get("FUZZ") else (8, 100)
 PASSWORDS = st.sampled_from(["Correct-Horse-7", "Correct-Horse-8", "Battery-Staple-9"])
 LINK_PASSWORDS = st.sampled_from([None, "cake", "wine"])
-SCOPES = st.sets(st.sampled_from(["read", "upload", "share", "admin"]), min_size=1)
+SCOPES = st.sets(st.sampled_from(["read", "upload", "share"]), min_size=1)
 
 
 class History(RuleBasedStateMachine):

@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy import text
 
 from safelight import leftovers, storage, throttle
+from safelight.accounts import invitation_queries
 from safelight.accounts import queries as account_queries
 from safelight.analyses import sweeping
 from safelight.archives import build
@@ -178,6 +179,7 @@ def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:
         share_queries.forget_downloads(session, DOWNLOADS_KEPT)
         share_queries.forget_salts(session)
         account_queries.forget_sessions(session, TOKENS_KEPT, 50 * BATCH)
+        invitation_queries.forget(session)
         session.execute(text(throttle.FORGET))
         reports.forget(session)
         event_queries.forget(session, EVENTS_KEPT)

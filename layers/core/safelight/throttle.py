@@ -88,7 +88,7 @@ def take(run: Run, secret: str, *claims: Claim) -> None:
 
 
 def give_back(run: Run, secret: str, *claims: Claim) -> None:
-    """The try was right: only wrong ones count."""
+    """The try does not count under these after all."""
     for claim in claims:
         run(_GIVE_BACK, key=claim.key(secret), step=claim.rule.step)
 

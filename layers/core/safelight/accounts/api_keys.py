@@ -4,20 +4,27 @@ import datetime as dt
 import hashlib
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.orm import Session
 
 from safelight.accounts import queries, service
-from safelight.accounts.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyOut
-from safelight.errors import Conflict, NotFound, Unauthorized
+from safelight.accounts.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyOut, Scope
+from safelight.errors import Conflict, Forbidden, NotFound, Unauthorized
 from safelight.models import ApiKey, User
 from safelight.pages import Page, by_age, cut, decode_cursor
 
 MARK = "sl_"  # so that scanners of leaked secrets, and people, know what it is
 MOST = 50
+ADMINISTRATIVE: frozenset[Scope] = frozenset(("metrics", "operate", "admin"))
+"""What only an administrator's key opens. It is looked at in each request whether its owner still is one."""
 # A write for every request would cost more than the answer is worth.
 USED_EVERY = dt.timedelta(minutes=1)
+
+
+class ScopeNotAllowed(Forbidden):
+    code = "scope_not_allowed"
+    title = "Only administrators make API keys with the scopes “metrics”, “operate” and “admin”"
 
 
 class TooManyKeys(Conflict):
@@ -26,13 +33,23 @@ class TooManyKeys(Conflict):
 
 
 def make(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None, request: ApiKeyCreate) -> ApiKeyMade:
-    """A new key; nobody can read it again. Raises TooManyKeys, and Unauthorized when the session was ended."""
+    """A new key; nobody can read it again.
+
+    Raises ScopeNotAllowed, TooManyKeys, and Unauthorized when the session was ended.
+    """
     service.hold(session, user_id, family_id)
+    if request.scopes & ADMINISTRATIVE and not queries.is_admin(session, user_id):
+        raise ScopeNotAllowed
     if queries.live_keys(session, user_id) >= MOST:
         raise TooManyKeys
+    return issue(session, user_id, request.name, request.scopes)
+
+
+def issue(session: Session, user_id: uuid.UUID, name: str, scopes: Collection[Scope]) -> ApiKeyMade:
+    """A new key without asking who wants it."""
     prefix = secrets.token_hex(4)
     key = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
-    made = ApiKey(user_id=user_id, name=request.name, prefix=prefix, key_hash=_hash(key), scopes=sorted(request.scopes))
+    made = ApiKey(user_id=user_id, name=name, prefix=prefix, key_hash=_hash(key), scopes=sorted(scopes))
     session.add(made)
     session.flush()
     session.refresh(made)

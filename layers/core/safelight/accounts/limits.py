@@ -1,7 +1,9 @@
 """How often an account's doors may be tried; each try is committed before a password is looked at.
 
 The limits are per address first, so that one address cannot use up an account's own, which is wider: locking somebody
-out takes more than one machine, and more than one IPv6 network of 48 bits. Only wrong passwords count.
+out takes more than one machine, and more than one IPv6 network of 48 bits. Wrong passwords count under these. Right
+ones count under a bucket of their own, because comparing costs a quarter of a second of a processor whatever the
+outcome.
 """
 
 import uuid
@@ -18,36 +20,37 @@ MINUTES = 60.0
 SIGN_IN_FROM_ADDRESS = Rule("sign-in from address", 60, 15 * MINUTES)
 SIGN_IN_HERE = Rule("sign-in to account from address", 10, 15 * MINUTES, site=2)
 SIGN_IN = Rule("sign-in to account", 100, 60 * MINUTES)
+SIGNED_IN = Rule("successful sign-in to account", 60, 60 * MINUTES)
 NAMES = Rule("names of account", 20, 60 * MINUTES)
 PASSWORD = Rule("password of account", 10, 15 * MINUTES)
+CONFIRMED = Rule("right password of account", 60, 60 * MINUTES)
 REFRESH = Rule("refresh from address", 600, 15 * MINUTES)
 REGISTER = "register from address"
 
 
 @contextmanager
-def sign_in(session: Session, secret: str, ip: str | None, name: str) -> Iterator[None]:
-    """One try to sign in; it counts if the block raises. Raises TooManyRequests.
+def sign_in(session: Session, secret: str, ip: str | None, name: str, user_id: uuid.UUID | None) -> Iterator[None]:
+    """One try to sign in; a block that raises has failed. Raises TooManyRequests.
 
     `name` is what was given, in the spelling that names are compared in, whether anybody has it or not. An account's
-    two names have a bucket each: one in common would tell that both are of somebody, and of the same.
+    two names have a bucket each: one in common would tell that both are of somebody, and of the same. `user_id` is the
+    account's, None for a name without one: it costs as many statements.
     """
-    claims = (
+    failed = (
         *throttle.claims(SIGN_IN_FROM_ADDRESS, ip),
         *throttle.claims(SIGN_IN_HERE, ip, of=name),
         Claim(SIGN_IN, name),
     )
-    _take(session, secret, *claims)
-    yield
-    throttle.give_back(runner(session), secret, *claims)
+    with _tried(session, secret, failed, Claim(SIGNED_IN, str(user_id or name))):
+        yield
 
 
 @contextmanager
 def password(session: Session, secret: str, user_id: uuid.UUID) -> Iterator[None]:
-    """One try to name an account's present password; it counts if the block raises. Raises TooManyRequests."""
-    claim = Claim(PASSWORD, str(user_id))
-    _take(session, secret, claim)
-    yield
-    throttle.give_back(runner(session), secret, claim)
+    """One try to give an account's present password; a block that raises has failed. Raises TooManyRequests."""
+    subject = str(user_id)
+    with _tried(session, secret, (Claim(PASSWORD, subject),), Claim(CONFIRMED, subject)):
+        yield
 
 
 def registration(session: Session, secret: str, ip: str | None, per_hour: int) -> None:
@@ -67,6 +70,23 @@ def refresh(session: Session, secret: str, ip: str | None) -> None:
 
 def _asked_from(ip: str | None, per_hour: int) -> tuple[Claim, ...]:
     return throttle.claims(Rule(REGISTER, per_hour, 60 * MINUTES), ip)
+
+
+@contextmanager
+def _tried(session: Session, secret: str, failed: tuple[Claim, ...], right: Claim) -> Iterator[None]:
+    """Count a try under all claims, then give back those that its outcome is not.
+
+    Both are taken before the password is compared: however many come at once, no more are compared than allowed.
+    """
+    _take(session, secret, *failed, right)
+    try:
+        yield
+    except Exception:
+        session.rollback()
+        throttle.give_back(runner(session), secret, right)
+        session.commit()
+        raise
+    throttle.give_back(runner(session), secret, *failed)
 
 
 def _take(session: Session, secret: str, *claims: Claim) -> None:

@@ -133,6 +133,24 @@ def has_session(session: Session, user_id: uuid.UUID, family_id: uuid.UUID) -> b
     return session.scalar(first.with_for_update()) is not None
 
 
+def confirm(session: Session, now: dt.datetime, *, family_id: uuid.UUID) -> bool:
+    """Note that the password was given in this session; False when it has ended."""
+    result = session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.family_id == family_id, RefreshToken.generation == 0, RefreshToken.revoked_at.is_(None))
+        .values(confirmed_at=now)
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def confirmed_at(session: Session, family_id: uuid.UUID) -> dt.datetime | None:
+    """When the password was last given in this session."""
+    return session.scalar(
+        select(RefreshToken.confirmed_at).where(RefreshToken.family_id == family_id, RefreshToken.generation == 0)
+    )
+
+
 def revoke(session: Session, now: dt.datetime, *, family_id: uuid.UUID) -> None:
     """End one session."""
     session.execute(

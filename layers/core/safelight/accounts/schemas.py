@@ -14,6 +14,7 @@ from safelight.text import Body, Storable
 # An address has no more (RFC 5321, section 4.5.3.1.3, without the brackets), and a username fewer.
 MAX_NAME = 254
 MAX_PASSWORD_BYTES = 72
+MAX_CODE = 200
 MAX_SETTINGS_BYTES, MAX_SETTINGS_DEPTH = 8192, 10
 
 
@@ -74,6 +75,9 @@ class RegisterRequest(Body):
     email: Email
     password: NewPassword
     username: Username | None = None
+    invitation: Annotated[
+        str | None, Field(max_length=MAX_CODE, description="The code of an invitation, where accounts need one")
+    ] = None
 
 
 class LoginRequest(Body):
@@ -97,9 +101,14 @@ class RefreshRequest(Body):
     refresh_token: str | None = Field(default=None, max_length=512)
 
 
+class ConfirmRequest(Body):
+    password: GivenPassword
+
+
 class PasswordRequest(Body):
     current_password: GivenPassword
     new_password: NewPassword
+    revoke_api_keys: Annotated[bool, Field(strict=True, description="End all API keys of the account as well")] = False
 
 
 class UserPatch(Body):
@@ -133,7 +142,7 @@ class SessionOut(BaseModel):
     current: bool
 
 
-type Scope = Literal["read", "upload", "share", "admin"]
+type Scope = Literal["read", "upload", "share", "metrics", "operate", "admin"]
 
 
 class ApiKeyCreate(Body):
@@ -166,6 +175,26 @@ class AdminUserOut(UserOut):
 class AdminUserPatch(Body):
     is_active: bool | None = None
     is_admin: bool | None = None
+
+
+class InvitationCreate(Body):
+    email: Email
+
+
+class InvitationOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    email: str
+    created_at: dt.datetime
+    expires_at: dt.datetime
+
+
+class InvitationMade(InvitationOut):
+    """The only answer that ever holds the code; `url` is a page that uses it."""
+
+    code: str
+    url: str
 
 
 class TokenPair(BaseModel):

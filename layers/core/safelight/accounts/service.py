@@ -1,24 +1,20 @@
 """Who a photographer is, and what they may change about it."""
 
 import datetime as dt
-import secrets
 import uuid
 
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from safelight import clock
-from safelight.accounts import limits, queries
+from safelight.accounts import confirmation, limits, queries
 from safelight.accounts.schemas import (
     MAX_NAME,
     AdminUserOut,
     AdminUserPatch,
     PasswordRequest,
-    RegisterRequest,
     UserPatch,
     normal_email,
 )
-from safelight.db.engine import transaction
 from safelight.db.failures import violated
 from safelight.erasures import service as erasures
 from safelight.errors import Conflict, Forbidden, NotFound, Unauthorized
@@ -32,16 +28,6 @@ class NameTaken(Conflict):
     title = "An account with this e-mail or username exists already"
 
 
-def register(session: Session, request: RegisterRequest, ip: str | None, secret: str, per_hour: int) -> User:
-    """A new account; at most `per_hour` of them from one address. Raises NameTaken, TooManyRequests."""
-    limits.registration(session, secret, ip, per_hour)
-    user = User(email=request.email, username=request.username, password_hash=hash_password(request.password))
-    session.add(user)
-    _flush(session)
-    session.refresh(user)
-    return user
-
-
 def authenticate(session: Session, name: str, password: str, ip: str | None, secret: str) -> User:
     """The account of this name and password.
 
@@ -51,7 +37,8 @@ def authenticate(session: Session, name: str, password: str, ip: str | None, sec
     name, password = (given.replace("\0", "\N{REPLACEMENT CHARACTER}") for given in (name, password))
     stored = _stored(name)
     user = queries.user_by_name(session, stored)
-    with limits.sign_in(session, secret, ip, queries.compared(session, stored)):
+    compared = queries.compared(session, stored)
+    with limits.sign_in(session, secret, ip, compared, user.id if user else None):
         matches = verify_password(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
             raise Unauthorized("This name and password do not match")
@@ -68,22 +55,27 @@ def update(
     ip: str | None,
     secret: str,
     per_hour: int,
+    now: dt.datetime,
 ) -> User:
-    """Change what was given; as many new names as registrations. Raises NameTaken, TooManyRequests, Unauthorized."""
+    """Change what was given; as many new names as registrations.
+
+    Raises ConfirmationRequired for a new name, NameTaken, TooManyRequests, Unauthorized.
+    """
     if _asks_for_names(user, patch):
+        confirmation.require(session, family_id, now)
         limits.renaming(session, secret, ip, per_hour, user.id)
     hold(session, user.id, family_id)
     for field, value in patch.model_dump(exclude_unset=True).items():
         if value is not None or field == "username":
             setattr(user, field, value)
-    _flush(session)
+    flush(session)
     return user
 
 
 def change_password(
     session: Session, user: User, request: PasswordRequest, keep_family: uuid.UUID | None, secret: str, now: dt.datetime
 ) -> None:
-    """Set a new password and end the other sessions.
+    """Set a new password and end the other sessions, and all API keys if that is asked for.
 
     Raises Forbidden when the present one is wrong, TooManyRequests, and Unauthorized when the account, the session or
     the password was taken away meanwhile.
@@ -97,6 +89,8 @@ def change_password(
         raise Unauthorized("This session was ended")
     user.password_hash = new
     queries.revoke_all(session, now, user_id=user.id, keep=keep_family)
+    if request.revoke_api_keys:
+        queries.revoke_keys(session, now, user_id=user.id)
 
 
 def hold(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) -> None:
@@ -108,6 +102,13 @@ def hold(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) -> N
     # What another change has just ended must change nothing after it. The session is looked at in a second statement:
     # the first one, which may have waited, sees other tables as they were before.
     if queries.lock_user(session, user_id) is None or not _lives(session, user_id, family_id):
+        raise Unauthorized("This session was ended")
+
+
+def hold_admin(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None) -> None:
+    """As `hold`, for an administrator. Raises Unauthorized also when the account is not one any more."""
+    hold(session, user_id, family_id)
+    if not queries.is_admin(session, user_id):
         raise Unauthorized("This session was ended")
 
 
@@ -146,7 +147,8 @@ def _stored(name: str) -> str:
         return name
 
 
-def _flush(session: Session) -> None:
+def flush(session: Session) -> None:
+    """Write what was changed of accounts. Raises NameTaken."""
     try:
         session.flush()
     except DatabaseError as error:
@@ -191,24 +193,3 @@ def administer(
         queries.end_grants(session, user.id)
     session.flush()
     return user
-
-
-def first_admin(email: str) -> str:
-    """An administrator of this address, made or promoted, with a new generated password, which is returned.
-
-    In a transaction of its own, for those who operate the service. Raises ValueError when this is no address.
-    """
-    address = normal_email(email.strip())
-    password = f"Aa1-{secrets.token_urlsafe(18)}"
-    with transaction() as session:
-        # Locked: nobody gives the account another name before it is promoted.
-        user = queries.user_by_name(session, address, lock=True)
-        if user is None:
-            user = User(email=address, password_hash="")
-            session.add(user)
-        user.password_hash, user.is_admin, user.is_active = hash_password(password), True, True
-        session.flush()
-        # Whoever had registered the address before, in hope of this moment, keeps neither a session nor a key.
-        queries.revoke_all(session, clock.now(), user_id=user.id)
-        queries.revoke_keys(session, clock.now(), user_id=user.id)
-    return password

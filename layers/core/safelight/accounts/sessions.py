@@ -39,9 +39,9 @@ def sign_in(session: Session, name: str, password: str, client: Client, secret: 
 
 
 def start(session: Session, user: User, client: Client, secret: str, now: dt.datetime) -> TokenPair:
-    """A new session."""
+    """A new session of somebody who has just given the account's password."""
     family_id = uuid.uuid4()
-    refresh = _issue(session, user.id, family_id, 0, client, secret, now)
+    refresh = _issue(session, user.id, family_id, 0, client, secret, now, confirmed_at=now)
     return _pair(user.id, family_id, refresh, secret, now)
 
 
@@ -119,6 +119,7 @@ def _issue(
     client: Client,
     secret: str,
     now: dt.datetime,
+    confirmed_at: dt.datetime | None = None,
 ) -> str:
     token = tokens.make_refresh_token(family_id, generation, secret)
     session.add(
@@ -130,6 +131,7 @@ def _issue(
             expires_at=now + tokens.REFRESH_LIFETIME,
             user_agent=(client.user_agent or "")[:300] or None,
             ip=client.ip,
+            confirmed_at=confirmed_at,
         )
     )
     session.flush()

@@ -25,6 +25,7 @@ LIMITS: dict[str, int] = {
     "POST /auth/refresh": CREDENTIALS,
     "POST /auth/logout": CREDENTIALS,
     "POST /auth/password": CREDENTIALS,
+    "POST /auth/confirm": CREDENTIALS,
     "PATCH /auth/me": TEXTS,
     "POST /auth/api-keys": TEXTS,
     "POST /galleries": TEXTS,
@@ -39,6 +40,7 @@ LIMITS: dict[str, int] = {
     "POST /analyses": TEXTS,
     "POST /admin/galleries/{gallery_id}/reprocess": TEXTS,
     "PATCH /admin/users/{user_id}": TEXTS,
+    "POST /admin/invitations": CREDENTIALS,
 }
 
 TEXTS_OF: dict[int, dict[bytes, int]] = {

@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
 from safelight import clock, storage
-from safelight.accounts import api_keys, sessions
+from safelight.accounts import api_keys, confirmation, sessions
 from safelight.accounts.sessions import Client
 from safelight.config import Settings, settings
 from safelight.db.engine import transaction
@@ -76,7 +76,7 @@ def get_caller(
         caller = Caller(*sessions.caller(session, token, config.jwt_secret.get_secret_value()))
     elif key:
         user, scopes = api_keys.use(session, key)
-        policy.allow_key(request, scopes)
+        policy.allow_key(request, set(scopes))
         caller = Caller(user, None)
     else:
         raise Unauthorized
@@ -95,6 +95,15 @@ def get_user(caller: CurrentCaller) -> User:
 CurrentUser = Annotated[User, Depends(get_user)]
 
 
+def get_confirmed(session: DbSession, caller: CurrentCaller, now: Now) -> Caller:
+    """The photographer who calls and has given the password within ten minutes. Raises ConfirmationRequired."""
+    confirmation.require(session, caller.session_id, now)
+    return caller
+
+
+ConfirmedCaller = Annotated[Caller, Depends(get_confirmed)]
+
+
 def get_admin(user: CurrentUser) -> User:
     """An administrator."""
     if not user.is_admin:
@@ -103,6 +112,14 @@ def get_admin(user: CurrentUser) -> User:
 
 
 Admin = Annotated[User, Depends(get_admin)]
+
+
+def get_administrator(_admin: Admin, caller: ConfirmedCaller) -> Caller:
+    """An administrator, in a session, who has given the password within ten minutes."""
+    return caller
+
+
+Administrator = Annotated[Caller, Depends(get_administrator)]
 
 
 def get_gallery(session: DbSession, user: CurrentUser, gallery_id: uuid.UUID) -> Gallery:

@@ -1,26 +1,33 @@
 """The access-policy table: who may call which route. A route without a row is closed, and fails the build.
 
-| access  | who                                                                                     |
-|---------|-----------------------------------------------------------------------------------------|
-| open    | everybody                                                                               |
-| visitor | whoever has a live link, as far as `shares.visits.admit` allows                         |
-| read    | a signed-in photographer, or their key with the scope `read`                            |
-| upload  | the same with the scope `upload`: galleries, photos and what is computed from them      |
-| share   | the same with the scope `share`: links and what visitors did there                      |
-| session | a signed-in photographer and no key: a key changes no password and makes no other key   |
-| admin   | a signed-in administrator, or their key with the scope `admin`                          |
+| access     | who                                                                                       |
+|------------|-------------------------------------------------------------------------------------------|
+| open       | everybody                                                                                 |
+| visitor    | whoever has a live link, as far as `shares.visits.admit` allows                           |
+| read       | a signed-in photographer, or their key with the scope `read`                              |
+| upload     | the same with the scope `upload`: galleries, photos and what is computed from them        |
+| share      | the same with the scope `share`: links and what visitors did there                        |
+| session    | a signed-in photographer and no key: a key changes no password and makes no other key     |
+| confirmed  | as `session`, where the password was given in the last ten minutes                        |
+| metrics    | a signed-in administrator, or their key with the scope `metrics` or `admin`               |
+| operate    | a signed-in administrator, or their key with the scope `operate` or `admin`               |
+| admin      | a signed-in administrator, or their key with the scope `admin`                            |
+| administer | a signed-in administrator and no key, where the password was given in the last ten minutes |
 
 Whose the thing is, is not asked here: the dependencies of `deps` answer 404 for what is somebody else's.
 """
 
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Set
+from typing import Literal, get_args
 
 from fastapi import Request
 
+from safelight.accounts.schemas import Scope
 from safelight.errors import Forbidden
 
-type Access = Literal["open", "visitor", "read", "upload", "share", "session", "admin"]
+type Access = Literal[
+    "open", "visitor", "read", "upload", "share", "session", "confirmed", "metrics", "operate", "admin", "administer"
+]
 
 ROUTES: dict[str, Access] = {
     "POST /auth/register": "open",
@@ -30,11 +37,12 @@ ROUTES: dict[str, Access] = {
     "POST /auth/logout": "open",
     "GET /auth/me": "read",
     "PATCH /auth/me": "session",
-    "DELETE /auth/me": "session",
+    "DELETE /auth/me": "confirmed",
     "POST /auth/password": "session",
+    "POST /auth/confirm": "session",
     "GET /auth/sessions": "session",
     "DELETE /auth/sessions/{session_id}": "session",
-    "POST /auth/api-keys": "session",
+    "POST /auth/api-keys": "confirmed",
     "GET /auth/api-keys": "session",
     "DELETE /auth/api-keys/{key_id}": "session",
     "GET /events": "read",
@@ -88,16 +96,24 @@ ROUTES: dict[str, Access] = {
     "GET /health": "open",
     "HEAD /health": "open",
     "GET /healthz": "open",
-    "GET /metrics": "admin",
-    "POST /admin/galleries/{gallery_id}/reprocess": "admin",
-    "GET /admin/reprocessings/{reprocessing_id}": "admin",
+    "GET /metrics": "metrics",
+    "POST /admin/galleries/{gallery_id}/reprocess": "operate",
+    "GET /admin/reprocessings/{reprocessing_id}": "operate",
     "GET /admin/users": "admin",
-    "PATCH /admin/users/{user_id}": "admin",
+    "PATCH /admin/users/{user_id}": "administer",
+    "GET /admin/invitations": "admin",
+    "POST /admin/invitations": "administer",
+    "DELETE /admin/invitations/{invitation_id}": "administer",
     "GET /openapi.json": "open",
     "GET /docs": "open",
     "GET /docs/{asset}": "open",
     "GET /assets/{asset}": "open",
 }
+
+
+ALSO_OPENED_BY: dict[Access, Scope] = {"metrics": "admin", "operate": "admin"}
+"""Wider scopes, so that keys made before the narrower ones keep working."""
+_SCOPES = frozenset(get_args(Scope.__value__))
 
 
 class KeyNotAllowed(Forbidden):
@@ -111,12 +127,12 @@ def row(request: Request) -> Access | None:
     return ROUTES.get(f"{request.method} {getattr(route, 'path', '')}")
 
 
-def allow_key(request: Request, scopes: Collection[str]) -> None:
+def allow_key(request: Request, scopes: Set[str]) -> None:
     """Let a key with these scopes through. Raises KeyNotAllowed."""
     asked = row(request)
-    if asked is None or asked == "session":
+    if asked is None or asked not in _SCOPES:
         raise KeyNotAllowed("This cannot be done with an API key: sign in")
-    if asked not in scopes:
+    if scopes.isdisjoint({asked, ALSO_OPENED_BY.get(asked)}):
         raise KeyNotAllowed(f"This API key lacks the scope “{asked}”")
     # A selection's photos are what a visitor picked, by whichever route they are asked for.
     if "selection" in request.query_params and "share" not in scopes:

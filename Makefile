@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 # Tests start hundreds of interpreters: without bytecode on the disk each compiles what it imports, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up dev demo admin reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
+.PHONY: help up dev demo admin invite reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,11 @@ dev: venv ## The same, restarting functions and worker when their code changes
 demo: venv ## Fill the running stack with a gallery and print its share address
 	@$(PYTHON) -m local.demo $(ARGS)
 
-admin: venv ## Make EMAIL an administrator of the running stack and print a new password
-	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)"
+admin: venv ## Make EMAIL an administrator of the running stack; prints a new password, with KEY=1 an API key too
+	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)" $(if $(KEY),--key)
+
+invite: venv ## Invite EMAIL to open an account of the running stack; prints the address and the code
+	@PYTHONPATH=layers/core $(PYTHON) -m local.invite "$(EMAIL)"
 
 reprocess: venv ## Make a GALLERY's renditions again, or its analyses or clean files (WHAT), with SAFELIGHT_KEY
 	@$(PYTHON) -m local.reprocess "$(GALLERY)" $(WHAT)

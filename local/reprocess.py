@@ -21,7 +21,7 @@ class ReprocessError(RuntimeError):
 
 
 def main() -> int:
-    """Ask as an administrator; SAFELIGHT_KEY is an API key with the scope `admin`. 0 when all is made again."""
+    """Ask as an administrator; SAFELIGHT_KEY is an API key with the scope `operate`. 0 when all is made again."""
     parser = argparse.ArgumentParser(prog="make reprocess GALLERY=…", description=__doc__)
     parser.add_argument("gallery")
     parser.add_argument("what", nargs="?", default="renditions", choices=["renditions", "analyses", "clean"])
@@ -38,7 +38,7 @@ def main() -> int:
 def run(url: str, key: str, gallery: str, what: str) -> int:
     """Begin, or join what is under way, and watch it to its end. Raises ReprocessError."""
     if not key.isascii() or not key.isprintable() or not key:
-        raise ReprocessError("set SAFELIGHT_KEY to an administrator's API key with the scope “admin”")
+        raise ReprocessError("set SAFELIGHT_KEY to an administrator's API key with the scope “operate”")
     try:
         api = httpx.Client(base_url=url, timeout=30, headers={"X-API-Key": key})
     except httpx.InvalidURL as error:

@@ -45,6 +45,12 @@ def get_docs_asset(asset: str) -> Response:
     return docs.asset(asset)
 
 
+@app.get("/join", include_in_schema=False)
+def get_join() -> Response:
+    """Where an invited person opens an account."""
+    return pages.join()
+
+
 @app.get("/assets/{asset}", include_in_schema=False)
 def get_asset(asset: str) -> Response:
     """A script or style of the visitor's page."""

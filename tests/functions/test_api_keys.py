@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 import pytest
 
@@ -43,17 +44,46 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept() -> None:
 def test_a_key_cannot_widen_itself_nor_touch_the_account() -> None:
     anna = Photographer.registered()
     promote(anna)
-    headers = {"X-API-Key": key_of(anna, "read", "upload", "share", "admin")}
+    anna_id = anna.call("GET", "/auth/me").json()["id"]
+    headers = {"X-API-Key": key_of(anna, "read", "upload", "share", "metrics", "operate", "admin")}
     for method, path, body in (
         ("POST", "/auth/api-keys", {"name": "wider", "scopes": ["admin"]}),
         ("GET", "/auth/api-keys", None),
         ("GET", "/auth/sessions", None),
         ("PATCH", "/auth/me", {"email": "evil@example.com"}),
         ("POST", "/auth/password", {"current_password": PASSWORD, "new_password": "Correct-Horse-8"}),
+        ("POST", "/auth/confirm", {"password": PASSWORD}),
         ("DELETE", "/auth/me", None),
+        ("PATCH", f"/admin/users/{anna_id}", {"is_active": True}),
+        ("POST", "/admin/invitations", {"email": "x@example.com"}),
+        ("DELETE", f"/admin/invitations/{anna_id}", None),
     ):
         problem(client().request(method, path, headers=headers, json=body), 403, "key_not_allowed")
     assert client().get("/admin/users", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("scope", ["metrics", "operate", "admin"])
+def test_a_key_for_administration_has_the_power_that_its_owner_has_now(scope: str) -> None:
+    anna = Photographer.registered()
+    refused = anna.call("POST", "/auth/api-keys", json={"name": "x", "scopes": ["read", scope]})
+    problem(refused, 403, "scope_not_allowed")
+    assert sql("SELECT count(*) FROM api_keys") == [(0,)]
+    promote(anna)
+    headers = {"X-API-Key": key_of(anna, "read", scope)}
+    walk = f"/admin/reprocessings/{uuid.uuid4()}"
+    opened = {path: client().get(path, headers=headers).status_code for path in ("/metrics", walk, "/admin/users")}
+    assert opened == {
+        "/metrics": 200 if scope in ("metrics", "admin") else 403,
+        walk: 404 if scope in ("operate", "admin") else 403,
+        "/admin/users": 200 if scope == "admin" else 403,
+    }
+    sql("UPDATE users SET is_admin = false WHERE email = :email", email=anna.email)
+    for path in opened:
+        assert client().get(path, headers=headers).status_code == 403
+    assert client().get("/galleries", headers=headers).status_code == 200
+    sql("UPDATE users SET is_active = false, is_admin = true WHERE email = :email", email=anna.email)
+    for path in opened:
+        assert client().get(path, headers=headers).status_code == 401
 
 
 def test_a_revoked_key_is_out_at_its_next_request_and_somebody_elses_cannot_be_revoked() -> None:

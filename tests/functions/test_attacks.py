@@ -210,7 +210,8 @@ WISHES: dict[str, Any] = {
     "deleted_at": None, "created_at": "2020-01-01T00:00:00Z", "revoked_at": None, "key_hash": "00", "prefix": "00",
     "role": "admin", "__proto__": {"is_admin": True}, "constructor": 1, "$where": "1", "scope": "admin",
 }  # fmt: skip
-TABLES = ("users", "galleries", "photos", "share_links", "api_keys", "selections", "analyses", "refresh_tokens", "jobs")
+TABLES = ("users", "galleries", "photos", "share_links", "api_keys", "selections", "analyses", "refresh_tokens", "jobs",
+          "invitations")  # fmt: skip
 EVERYTHING = " UNION ALL ".join(
     f"SELECT '{table}', count(*), md5(string_agg(to_jsonb(t)::text, ',' ORDER BY to_jsonb(t)::text)) FROM {table} t"
     for table in TABLES

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("shared_api")
 EVIL = "evil.example"
 # A GET of each route that is allowed, with what it is allowed by.
 READING = sorted(route for route in POLICY if route.startswith(("GET ", "HEAD ")))
-PUBLIC = ("/docs", "/docs/{asset}", "/assets/{asset}", "/openapi.json")
+PUBLIC = ("/docs", "/docs/{asset}", "/assets/{asset}", "/openapi.json", "/join")
 
 
 @pytest.fixture(scope="module")

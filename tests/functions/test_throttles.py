@@ -339,3 +339,61 @@ def test_all_addresses_together_guess_at_one_link_two_hundred_times() -> None:
     assert looked == {True: 200, False: 10}
     assert _wrong_unlock("192.0.2.1", uuid.uuid4())
     assert share_limits.UNLOCK.seconds == 3600
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The passwords that are compared from now on."""
+    compared: list[bytes] = []
+    checkpw = bcrypt.checkpw
+
+    def noted(password: bytes, hashed: bytes) -> bool:
+        compared.append(password)
+        return checkpw(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", noted)
+    return compared
+
+
+def test_an_account_is_signed_in_to_sixty_times_by_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    assert anna.call("PATCH", "/auth/me", json={"username": "anna"}).status_code == 200
+    sql("DELETE FROM throttles")
+    # Wrong passwords count elsewhere.
+    for _ in range(5):
+        assert client().post("/auth/login", json={"username": "anna", "password": "Wrong-Horse-7"}).status_code == 401
+    compared, browser = counted(monkeypatch), client()
+    names = ({"email": anna.email}, {"username": "anna"})
+    answers = in_parallel(200, lambda n: browser.post("/auth/login", json={**names[n % 2], "password": PASSWORD}))
+    assert Counter(answer.status_code for answer in answers) == {200: 60, 429: 140}
+    assert len(compared) == 60
+    late = next(answer for answer in answers if answer.status_code == 429)
+    assert 1 <= int(late.headers["retry-after"]) <= limits.SIGNED_IN.step
+    assert limits.SIGNED_IN.seconds == 3600
+    assert client().post("/auth/token", data={"username": "anna", "password": PASSWORD}).status_code == 429
+    Photographer.registered()  # who signs in as well
+    # What was refused for this is no wrong password.
+    sql("DELETE FROM throttles WHERE key = :key", key=Claim(limits.SIGNED_IN, _id(anna)).key(product.JWT_SECRET))
+    anna.sign_in()
+
+
+def _id(someone: Photographer) -> str:
+    return str(sql("SELECT id FROM users WHERE email = :email", email=someone.email)[0][0])
+
+
+def test_a_link_is_opened_six_hundred_times_from_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    locked, other = (anna.share(gallery, password="cake and wine")["share_id"] for _ in range(2))
+    for _ in range(5):
+        assert client().post(f"/s/{locked}/unlock", json={"password": "wine and cake"}).status_code == 401
+    compared, browser = counted(monkeypatch), client()
+    right = {"password": "cake and wine"}
+    answers = in_parallel(610, lambda _: browser.post(f"/s/{locked}/unlock", json=right))
+    assert Counter(answer.status_code for answer in answers) == {204: 600, 429: 10}
+    assert len(compared) == 600
+    late = next(answer for answer in answers if answer.status_code == 429)
+    assert 1 <= int(late.headers["retry-after"]) <= share_limits.UNLOCKED_HERE.step
+    assert share_limits.UNLOCKED_HERE.seconds == 3600
+    assert client().post(f"/s/{other}/unlock", json=right).status_code == 204
+    with driver.connection() as connection, share_limits.unlock(connection, SECRET, "192.0.2.1", uuid.UUID(locked)):
+        pass  # another address

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Download, Page, Route, expect, sync_playwright
 
 from safelight import storage
+from safelight.accounts import operators
 from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries
@@ -347,4 +348,31 @@ def test_the_documentation_keeps_no_password(api: str, chromium: Browser) -> Non
     page.reload()
     expect(page.locator("button.authorize").first).to_be_visible(timeout=PATIENCE)
     assert page.evaluate(stored) == [0, 0]
+    page.context.close()
+
+
+def test_an_invited_person_opens_an_account(api: str, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRATION", "invite")
+    monkeypatch.setenv("BASE_URL", api)
+    product.forget()
+    email = "invited@example.com"
+    made = operators.invite(email)
+    page = chromium.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(made.url)
+    page.locator("#email").fill("other@example.com")
+    page.locator("#password").fill(PASSWORD)
+    page.locator("button").click()
+    expect(page.locator(".wrong")).to_contain_text("does not open an account for this e-mail", timeout=PATIENCE)
+    page.locator("#email").fill(email)
+    page.locator("button").click()
+    expect(page.locator(".note")).to_contain_text(f"The account of {email} is open", timeout=PATIENCE)
+    assert made.code not in page.url
+    # Browsers keep what stands after "#" to themselves; it travels in the body alone.
+    assert [url for url in asked if made.code in url.partition("#")[0]] == []
+    Photographer(email=email).sign_in()
+    page.goto(f"{api}/join")
+    expect(page.locator("main > .note")).to_contain_text("lacks the invitation's code", timeout=PATIENCE)
     page.context.close()

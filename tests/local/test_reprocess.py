@@ -57,7 +57,7 @@ def boss(api: str) -> Photographer:
 @pytest.fixture
 def access(boss: Photographer) -> dict[str, str]:
     """The address of the running product, and a key to it."""
-    answer = boss.call("POST", "/auth/api-keys", json={"name": "operator", "scopes": ["admin"]})
+    answer = boss.call("POST", "/auth/api-keys", json={"name": "operator", "scopes": ["operate"]})
     assert answer.status_code == 201, answer.text
     return {"BASE_URL": running[0].url, "SAFELIGHT_KEY": answer.json()["key"]}
 

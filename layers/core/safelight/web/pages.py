@@ -13,7 +13,7 @@ from safelight.web.negotiate import accepts
 STATIC = Path(__file__).parent / "static"
 _SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 _PAGES = ("gallery", "downloads", "favourites")
-_ASSETS = {"icon.svg": "image/svg+xml"}
+_ASSETS = {"icon.svg": "image/svg+xml", "join.js": _SCRIPT}
 _ASSETS |= {f"{page}.css": _STYLE for page in _PAGES} | {f"{page}.js": _SCRIPT for page in _PAGES}
 
 _MESSAGE = """\
@@ -48,6 +48,12 @@ def gallery(pictures: str) -> Response:
     """The visitor's page. It asks for the gallery itself, so the link's secret is all that its address holds."""
     headers = {"Content-Security-Policy": policy(pictures), "Cache-Control": "no-cache", "Vary": "Accept"}
     return HTMLResponse((STATIC / "gallery.html").read_bytes(), headers=headers)
+
+
+def join() -> Response:
+    """The page of an invitation, whose code only the browser sees."""
+    headers = {"Content-Security-Policy": policy(), "Cache-Control": "public, max-age=300"}
+    return HTMLResponse((STATIC / "join.html").read_bytes(), headers=headers)
 
 
 def message(request: Request, status: int, title: str, detail: str, headers: dict[str, str]) -> Response:

@@ -104,6 +104,7 @@ ROUTES: dict[str, Access] = {
     "GET /admin/invitations": "admin",
     "POST /admin/invitations": "administer",
     "DELETE /admin/invitations/{invitation_id}": "administer",
+    "GET /join": "open",
     "GET /openapi.json": "open",
     "GET /docs": "open",
     "GET /docs/{asset}": "open",

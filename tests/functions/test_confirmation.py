@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import bcrypt
 import pytest
@@ -66,6 +67,8 @@ def test_a_wrong_password_confirms_nothing_and_is_counted(anna: Photographer) ->
 def test_right_passwords_are_limited_before_they_are_compared(
     anna: Photographer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert (limits.CONFIRMED.tries, limits.CONFIRMED.seconds) == (60, 3600)
+    monkeypatch.setattr(limits, "CONFIRMED", replace(limits.CONFIRMED, seconds=3600 * 1000))
     compared: list[bytes] = []
     checkpw = bcrypt.checkpw
 

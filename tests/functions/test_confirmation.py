@@ -8,7 +8,8 @@ from dataclasses import replace
 import bcrypt
 import pytest
 
-from safelight.accounts import limits
+from safelight.accounts import confirmation, limits
+from safelight.security import passwords
 from tests.api import PASSWORD, Photographer, client
 from tests.functions.access import administrator, age_confirmation
 from tests.functions.support import in_parallel, problem, sql
@@ -97,12 +98,10 @@ def test_a_key_cannot_confirm_and_nobody_confirms_for_others(anna: Photographer)
 def test_a_session_that_ends_while_its_password_is_compared_is_not_confirmed(
     ended: str, anna: Photographer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from safelight.accounts import confirmation
-
     here = Photographer(client(), anna.email)
     here.sign_in()
     [session] = [one["id"] for one in anna.call("GET", "/auth/sessions").json() if one["current"]]
-    compare = confirmation.verify_password
+    compare = passwords.verify_password
 
     def late(password: str, hashed: str | None) -> bool:
         matches = compare(password, hashed)
@@ -129,7 +128,7 @@ def test_a_session_that_ends_while_its_password_is_compared_is_not_confirmed(
 def test_a_new_password_ends_the_keys_when_asked(revoke: bool | None) -> None:
     anna, ben = Photographer.registered(), Photographer.registered()
     keys = [one.call("POST", "/auth/api-keys", json=KEY).json()["key"] for one in (anna, anna, ben)]
-    body = {"current_password": PASSWORD, "new_password": "Correct-Horse-8"}
+    body: dict[str, object] = {"current_password": PASSWORD, "new_password": "Correct-Horse-8"}
     if revoke is not None:
         body["revoke_api_keys"] = revoke
     wrong = {**body, "current_password": "Wrong-Horse-7"}

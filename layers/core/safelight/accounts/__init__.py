@@ -1,1 +1,1 @@
-"""Photographers: registration, sessions, the account itself."""
+"""Photographers: registration and invitations, sessions, API keys, the account itself."""

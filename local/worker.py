@@ -1,8 +1,8 @@
 """The queues' and the scheduler's part on this machine: due jobs and ticks become events for the real handlers.
 
-The jobs table is the queue. What is due is offered to the handler of its kind as the wake-up that SQS would deliver;
-the handler claims the job itself, so an offer too many does nothing, and a job whose worker died is offered again when
-its lease has run out.
+The jobs table is the queue. While jobs of a kind are due, the handler of that kind gets wake-ups as SQS would deliver
+them. The handler claims the next due job itself, whatever job the wake-up names, so a wake-up too many does nothing.
+A job whose worker died is due again when its lease has run out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from local.runtime import Handler
 from local.template import Template
 from safelight import telemetry
 from safelight.config import Misconfigured, settings
-from safelight.jobs.due import DUE
+from safelight.jobs.due import SOME
 from safelight.sandboxes import watch
 
 log = logging.getLogger("local.worker")
@@ -37,16 +37,8 @@ POLL_SECONDS = 0.1
 """Between looks at the table: what an upload waits on average is half of it."""
 FIRST_TICK_SECONDS = 1.0
 """After the start, so that what a crash left is swept at once."""
-OFFER_AGAIN_SECONDS = 2.0
-"""Before a job that its handler did not take is offered again."""
-
-# The oldest of each kind: thousands of one kind must not hide the first of another.
-OFFERED = f"""
-SELECT id, kind FROM (
-    SELECT id, kind, run_after, row_number() OVER (PARTITION BY kind ORDER BY run_after) AS place FROM jobs
-    WHERE kind = ANY(:kinds) AND {DUE}
-) AS due WHERE place <= :most ORDER BY run_after
-"""  # noqa: S608 - two constants
+WAKE_AGAIN_SECONDS = 2.0
+"""Before a handler that failed is woken again."""
 
 
 @dataclass
@@ -65,8 +57,8 @@ class Worker:
         self._ticks = {tick.name: (tick, time.monotonic() + FIRST_TICK_SECONDS) for tick in self.template.schedules()}
         names = {*self._kinds.values(), *(tick.function for tick, _ in self._ticks.values())}
         self._handlers = {name: Handler(functions[name], concurrency=self.concurrency) for name in names}
-        self._running: dict[str, Future[Any]] = {}
-        self._function_of: dict[str, str] = {}
+        self._ticking: dict[str, Future[Any]] = {}
+        self._working: dict[str, list[Future[Any]]] = {name: [] for name in self._kinds.values()}
         self._not_before: dict[str, float] = {}
         self._connection: Connection | None = None
 
@@ -83,41 +75,37 @@ class Worker:
 
     def step(self) -> None:
         """Collect what has ended, start what is due."""
-        for name in [name for name, future in self._running.items() if future.done()]:
-            self._collect(name, self._running.pop(name))
+        for name in [name for name, future in self._ticking.items() if future.done()]:
+            _failed(name, self._ticking.pop(name))
         now = time.monotonic()
         for name, (tick, at) in self._ticks.items():
-            if now >= at and name not in self._running:
+            if now >= at and name not in self._ticking:
                 self._ticks[name] = (tick, now + tick.seconds)
-                self._running[name] = self._handlers[tick.function].start(schedule_event(name))
+                self._ticking[name] = self._handlers[tick.function].start(schedule_event(name))
+        for function, working in self._working.items():
+            ended = [future for future in working if future.done()]
+            self._working[function] = [future for future in working if future not in ended]
+            failures = sum(_failed(function, future) for future in ended)
+            if failures:
+                self._not_before[function] = now + WAKE_AGAIN_SECONDS
         # Each function has room of its own, as on Lambda: a slow kind holds up no other.
-        room = dict.fromkeys(set(self._kinds.values()), self.concurrency)
-        for job_id in self._running:
-            if job_id in self._function_of:
-                room[self._function_of[job_id]] -= 1
-        if any(left > 0 for left in room.values()):
-            for job_id, kind in self._due(self.concurrency + len(self._running) + len(self._not_before)):
-                function = self._kinds[kind]
-                if job_id not in self._running and now >= self._not_before.get(job_id, 0) and room[function] > 0:
-                    room[function] -= 1
-                    event = wake_up_event(self.bucket, f"jobs/{kind}/{job_id}")
-                    self._function_of[job_id] = function
-                    self._running[job_id] = self._handlers[function].start(event)
+        free = [kind for kind, function in self._kinds.items() if self._room(function, now) > 0]
+        for job_id, kind in self._due(free) if free else []:
+            function = self._kinds[kind]
+            if self._room(function, now) > 0:
+                event = wake_up_event(self.bucket, f"jobs/{kind}/{job_id}")
+                self._working[function].append(self._handlers[function].start(event))
 
-    def _collect(self, name: str, future: Future[Any]) -> None:
-        self._function_of.pop(name, None)
-        error = future.exception()
-        if error is not None:
-            log.error("%s failed: %s", name, telemetry.outline(error))
-        self._not_before = {job: at for job, at in self._not_before.items() if at > time.monotonic()}
-        self._not_before[name] = time.monotonic() + OFFER_AGAIN_SECONDS
+    def _room(self, function: str, now: float) -> int:
+        """How many more wake-ups the function may get."""
+        return self.concurrency - len(self._working[function]) if now >= self._not_before.get(function, 0) else 0
 
-    def _due(self, most: int) -> list[tuple[str, str]]:
-        """Ids and kinds of due jobs, none while the database is away."""
+    def _due(self, kinds: list[str]) -> list[tuple[str, str]]:
+        """Ids and kinds of due jobs, as many of each kind as can be run; none while the database is away."""
         try:
             if self._connection is None:
                 self._connection = connect(self.database_url)
-            rows = self._connection.run(OFFERED, kinds=list(self._kinds), most=most)
+            rows = self._connection.run(SOME, kinds=kinds, most=self.concurrency)
         except (InterfaceError, DatabaseError, OSError) as error:
             log.warning("the jobs table cannot be read, trying again: %s", telemetry.kind(error))
             self._disconnect()
@@ -132,6 +120,16 @@ class Worker:
                 connection.close()
             except (InterfaceError, OSError):
                 log.debug("the connection was closed by the other end")
+
+
+def _failed(name: str, future: Future[Any]) -> bool:
+    """Whether a handler's run failed: it raised, or it reports messages that are to be delivered again."""
+    error = future.exception()
+    if error is not None:
+        log.error("%s failed: %s", name, telemetry.outline(error))
+        return True
+    answer = future.result()
+    return isinstance(answer, dict) and bool(answer.get("batchItemFailures"))
 
 
 def report(stopping: threading.Event) -> None:

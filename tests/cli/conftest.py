@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from cli import main, patience, source
-from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries
 from tests import product
 from tests.api import Photographer, jpeg, run_jobs, running
+from tests.claims import build_part
 from tests.cli.tunnel import Tunnel, tunnel
 
 MIB = 1024 * 1024
@@ -91,7 +91,7 @@ def build_parts() -> int:
     with transaction() as session:
         due: list[uuid.UUID] = [job_id for job_id, _ in queries.due(session, 100)]
     for job_id in due:
-        worker.build_part(job_id)
+        build_part(job_id)
     return len(due)
 
 

@@ -13,9 +13,12 @@ from sqlalchemy.orm import Session
 from safelight.config import Settings
 from safelight.db.engine import transaction
 from safelight.jobs import queries, service
-from safelight.jobs.service import Claim, LeaseLost
+from safelight.jobs.service import LeaseLost
+from safelight.models import Job
+from safelight.models.job import SERVICE
 from safelight.queue import Queue
 from tests import product
+from tests.claims import claimed, held
 from tests.functions.support import in_parallel, sql
 
 
@@ -30,18 +33,7 @@ def _database(module_settings: Settings) -> Iterator[None]:
 
 def enqueued(queue: Queue | None = None, subject: uuid.UUID | None = None) -> uuid.UUID:
     with transaction() as session:
-        return service.enqueue(session, queue or Queue(), "work", subject or uuid.uuid4())
-
-
-def claimed(job_id: uuid.UUID, lease_seconds: float = 60) -> Claim | None:
-    with transaction() as session:
-        return service.claim(session, job_id, lease_seconds=lease_seconds)
-
-
-def held(job_id: uuid.UUID) -> Claim:
-    claim = claimed(job_id)
-    assert claim is not None
-    return claim
+        return service.enqueue(session, queue or Queue(), "work", subject or uuid.uuid4(), SERVICE)
 
 
 def run_out(job_id: uuid.UUID) -> None:
@@ -74,7 +66,7 @@ def test_workers_are_woken_once_and_only_after_the_commit() -> None:
 
     def undone() -> None:
         with transaction() as session:
-            service.enqueue(session, Queue(store), "work", uuid.uuid4())
+            service.enqueue(session, Queue(store), "work", uuid.uuid4(), SERVICE)
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -101,10 +93,12 @@ def test_of_many_claimers_one_wins() -> None:
 
 
 def test_a_claimer_does_not_wait_for_another() -> None:
+    sql("DELETE FROM jobs")
     job_id = enqueued()
     with transaction() as session:
-        assert service.claim(session, job_id)
+        assert session.get_one(Job, job_id, with_for_update=True)
         assert claimed(job_id) is None
+        assert service.claim(Queue(), "work") is None
 
 
 def test_whoever_lost_the_lease_can_change_nothing_and_loses_what_was_written_with_it() -> None:
@@ -202,7 +196,7 @@ def test_many_are_enqueued_at_once_and_each_is_woken_once() -> None:
     first = next(iter(wanted))
     live = enqueued(subject=first)
     with transaction() as session:
-        made = service.enqueue_all(session, Queue(store), "work", wanted)
+        made = service.enqueue_all(session, Queue(store), "work", SERVICE, wanted)
         assert store.seen == []
     assert len(set(made)) == 1002  # the first has a live one
     assert live not in made
@@ -210,5 +204,5 @@ def test_many_are_enqueued_at_once_and_each_is_woken_once() -> None:
     rows = sql("SELECT subject_id, payload FROM jobs WHERE id = ANY(:ids)", ids=made)
     assert dict(rows) == {key: wanted[key] for key in wanted if key != first}
     with transaction() as session:
-        assert service.enqueue_all(session, Queue(store), "work", wanted) == []
-        assert service.enqueue_all(session, Queue(store), "work", {}) == []
+        assert service.enqueue_all(session, Queue(store), "work", SERVICE, wanted) == []
+        assert service.enqueue_all(session, Queue(store), "work", SERVICE, {}) == []

@@ -379,9 +379,9 @@ def test_neither_gateway_nor_worker_of_one_machine_quotes_an_error(
         assert asyncio.run(ask()) == 502
         failed: Future[Any] = Future()
         failed.set_exception(RuntimeError(told))
-        worker._collect("tick", failed)
+        assert module_of_worker._failed("tick", failed)
         worker.stopping.set()  # so that it does not wait before it would look again
-        assert worker._due(1) == []
+        assert worker._due(["work"]) == []
     finally:
         gateway.close()
         for handler in worker._handlers.values():

@@ -20,6 +20,7 @@ from safelight.db import driver
 from safelight.shares import downloads
 from tests import product
 from tests.api import Photographer, client, jpeg, run_jobs, running
+from tests.claims import build_part
 from tests.functions.support import in_parallel, problem, same, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -379,7 +380,6 @@ def test_a_damaged_photo_is_told_to_the_photographer_by_name(shared_api: str) ->
 
 
 def test_a_built_archive_is_counted_once_however_it_is_fetched(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    from safelight.archives import worker
     from safelight.db.engine import transaction
     from safelight.jobs import queries
 
@@ -395,7 +395,7 @@ def test_a_built_archive_is_counted_once_however_it_is_fetched(shared: Shared, m
         with transaction() as session:
             due = queries.due(session, 100)
         for job_id, _ in due:
-            worker.build_part(job_id)
+            build_part(job_id)
         ranges: list[dict[str, str]] = [{}, {"Range": "bytes=0-"}, {"Range": "bytes=1000-"}, {}]
         assert [browser.get(path, headers=headers).status_code for headers in ranges] == [307] * 4
         problem(visitor("another").get(path), 403, "download_limit_reached")

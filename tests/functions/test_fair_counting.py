@@ -16,11 +16,11 @@ import httpx2 as httpx
 import pytest
 
 from safelight import clock, sweep
-from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries
 from tests import product
 from tests.api import client, running
+from tests.claims import build_part
 from tests.functions.support import in_parallel, problem, sql
 from tests.functions.test_downloads import Shared, eventually, leave_early, leave_early_often, visitor
 
@@ -72,7 +72,7 @@ def build_everything() -> None:
     with transaction() as session:
         due = queries.due(session, 100)
     for job_id, _ in due:
-        worker.build_part(job_id)
+        build_part(job_id)
 
 
 def put_together(path: str) -> None:

@@ -17,7 +17,6 @@ import pytest
 from fastapi.routing import APIRoute
 from PIL import Image
 
-from safelight.archives import worker
 from safelight.archives.manifest import dump, load
 from safelight.archives.service import plan_gallery
 from safelight.db import driver
@@ -28,6 +27,7 @@ from safelight.pictures.strip import strip
 from safelight.web.visitor import get_visit
 from tests import product
 from tests.api import GROUPS, Photographer, client, run_jobs
+from tests.claims import build_part
 from tests.core.pictures import private
 from tests.core.pictures.samples import encode, scene
 from tests.functions.support import in_parallel, problem, sql
@@ -351,7 +351,7 @@ def test_a_built_archive_is_the_streamed_one(studio: Studio, monkeypatch: pytest
         with transaction() as session:
             due = [job for job, kind in jobs.due(session, 100) if kind == "build_archive"]
         for job in due:
-            worker.build_part(job)
+            build_part(job)
         answer = browser.get(path)
         assert answer.status_code == 307
         built = fetched(answer, browser)

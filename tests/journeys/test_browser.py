@@ -15,11 +15,11 @@ from playwright.sync_api import Browser, BrowserContext, Download, Page, Route, 
 
 from safelight import storage
 from safelight.accounts import operators
-from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import queries
 from tests import product
 from tests.api import PASSWORD, Photographer, jpeg, run_jobs, running
+from tests.claims import build_part
 from tests.functions.support import sql
 
 MIB = 1024 * 1024
@@ -88,7 +88,7 @@ def build(parts: int) -> None:
     assert len(jobs) >= parts
     # In a thread of its own, because playwright's event loop runs in this one.
     with ThreadPoolExecutor(1) as pool:
-        list(pool.map(worker.build_part, jobs[:parts]))
+        list(pool.map(build_part, jobs[:parts]))
 
 
 def nudge(page: Page) -> None:

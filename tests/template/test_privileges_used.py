@@ -24,6 +24,7 @@ from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
 from safelight.jobs import wake
 from safelight.models import Analysis, Archive, Job, Photo, Rendition, User
+from safelight.models.job import SERVICE
 from safelight.photos import upload as upload_photo
 from safelight.photos import worker
 from safelight.pictures import child, faces
@@ -33,6 +34,7 @@ from safelight.reprocessing import walk
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
 from tests import product
+from tests.claims import held
 from tests.core.pictures import samples
 from tests.template.test_privileges import PREFIXES
 
@@ -206,8 +208,8 @@ def analyse(call: Caller, ledger: Ledger, photo: str) -> None:
     call("analyses", "POST", f"/analyses/{sent}/complete")
     queue, store = Queue(storage.light_store()), storage.storage()
     runs: dict[str, Callable[[uuid.UUID], None]] = {
-        analyses.JOB: lambda job_id: analysing.measure(job_id, store, child.render, queue),
-        analyses.FACES_JOB: lambda job_id: analysing.find_faces(job_id, store, faces.find),
+        analyses.JOB: lambda job_id: analysing.measure(held(job_id), store, child.render, queue),
+        analyses.FACES_JOB: lambda job_id: analysing.find_faces(held(job_id), store, faces.find),
     }
     for kind, run in runs.items():
         with transaction() as session:
@@ -235,7 +237,7 @@ def reprocess(call: Caller, ledger: Ledger, gallery: str, photo: str) -> None:
         assert job_id is not None
         ledger.function = reprocessing.JOB
         for seconds in (0, 60):
-            walk.walk(job_id, storage.storage(), child.render, Queue(storage.light_store()), seconds=seconds)
+            walk.walk(held(job_id), storage.storage(), child.render, Queue(storage.light_store()), seconds=seconds)
         ledger.function = "nobody"
         assert call("operations", "GET", f"/admin/reprocessings/{walk_id}").json()["status"] == "completed"
 
@@ -272,7 +274,7 @@ def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger, monk
     storage.multipart().begin("archives/forgotten.zip", "application/zip")
     with transaction() as session:
         for kind in (build.JOB, analyses.FACES_JOB, reprocessing.JOB):
-            jobs.enqueue(session, Queue(), kind, uuid.uuid4())
+            jobs.enqueue(session, Queue(), kind, uuid.uuid4(), SERVICE)
         # As if begun after the deletion: their manifests tell whether they hold the photo.
         session.execute(update(Archive).values(created_at=func.now() + 2 * build.KEPT_UNUSED))
     with transaction() as session:

@@ -137,7 +137,7 @@ def _stuck(_store: Store, queue: Queue, swept: Swept) -> None:
     with transaction() as session:
         for photo in queries.unfinished(session, "processing", PROCESSING_STUCK, BATCH):
             if job_queries.live(session, upload.JOB, photo.id) is None:
-                jobs.enqueue(session, queue, upload.JOB, photo.id)
+                jobs.enqueue(session, queue, upload.JOB, photo.id, queries.owner(session, photo))
                 swept.requeued += 1
             queries.touch(session, photo.id)
 

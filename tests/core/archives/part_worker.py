@@ -9,10 +9,11 @@ import random
 import sys
 from collections.abc import AsyncGenerator
 
-from safelight.archives import part, worker
+from safelight.archives import part
 from safelight.archives.plan import Plan
 from safelight.db.engine import transaction
 from safelight.jobs import queries
+from tests.claims import build_part
 
 
 def wait_in_the_middle() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
             due = [job_id for job_id, _ in queries.due(session, 100)]
         if not due:
             return
-        worker.build_part(chance.choice(due))
+        build_part(chance.choice(due))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from safelight import storage
-from safelight.archives import build, worker
+from safelight.archives import build
 from safelight.config import settings
 from safelight.db.engine import transaction
 from safelight.sweep import run as sweep
 from tests.api import client
+from tests.claims import build_part, held
 from tests.core.archives.building import MIB, due, make_everything_due, streamed
 
 pytestmark = pytest.mark.usefixtures("api")
@@ -32,10 +33,10 @@ def test_parallel_jobs_build_what_would_have_been_streamed(share: str, monkeypat
     parts = due()
     assert len(parts) == 4
 
-    worker.build_part(parts[0])
+    build_part(parts[0])
     assert visitor.get(share).json()["progress"] == 0.25
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(worker.build_part, [*parts[1:], *parts]))  # wake-ups come twice
+        list(threads.map(build_part, [*parts[1:], *parts]))  # wake-ups come twice
 
     head = visitor.head(share)
     answer = visitor.get(share)
@@ -53,15 +54,12 @@ def test_a_job_that_died_on_the_way_is_done_again(share: str) -> None:
     visitor = client()
     visitor.get(share)
     [victim, *others] = due()
-    with transaction() as session:
-        from safelight.jobs import service as jobs
-
-        assert jobs.claim(session, victim) is not None  # and its worker dies here
+    held(victim)  # and its worker dies here
     for job_id in others:
-        worker.build_part(job_id)
+        build_part(job_id)
     assert visitor.get(share).status_code == 202
     make_everything_due()
-    worker.build_part(victim)
+    build_part(victim)
     assert visitor.get(share).status_code == 307
 
 
@@ -78,11 +76,11 @@ def test_an_archive_made_but_not_recorded_is_found(share: str, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(storage.multipart(), "complete", dies_afterwards)
         for job_id in parts:
-            worker.build_part(job_id)
+            build_part(job_id)
     assert visitor.get(share).status_code == 202
     make_everything_due()
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert visitor.get(share).status_code == 307
 
 
@@ -93,7 +91,7 @@ def test_a_missing_photo_ends_the_archive_and_says_which(share: str, caplog: pyt
         key = session.execute(text("SELECT s3_key FROM photos WHERE filename = '5.jpg'")).scalar_one()
     storage.storage().delete([key])
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     answer = visitor.get(share)
     assert (answer.status_code, answer.json()["code"]) == (409, "archive_not_built")
     assert any(getattr(record, "photo", "") == "5.jpg" for record in caplog.records)
@@ -106,7 +104,7 @@ def test_an_archive_that_the_bucket_forgot_is_built_again(share: str) -> None:
     for _ in range(2):
         assert visitor.get(share).status_code == 202
         for job_id in due():
-            worker.build_part(job_id)
+            build_part(job_id)
         assert visitor.get(share).status_code == 307
         storage.storage().delete([key for key in storage.storage().keys("archives/") if key.endswith(".zip")])
 
@@ -129,7 +127,7 @@ def test_two_hundred_visitors_begin_one_archive(share: str) -> None:
 def test_the_sweep_deletes_archives_nobody_wants(share: str) -> None:
     client().get(share)
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     with transaction() as session:
         session.execute(text("UPDATE archives SET used_at = now() - interval '8 days'"))
     assert sweep().archives == 1

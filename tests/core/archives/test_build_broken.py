@@ -18,6 +18,7 @@ from safelight.db.engine import transaction
 from safelight.jobs import service as jobs
 from safelight.photos.damage import REASONS
 from tests.api import client
+from tests.claims import build_part
 from tests.core.archives.building import due, streamed
 from tests.functions.support import somebody_waits
 
@@ -70,7 +71,7 @@ def test_a_broken_photo_ends_the_archive_and_is_named_and_reported(
     visitor = client()
     assert visitor.get(share).status_code == 202
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     answer = visitor.get(share)
     assert (answer.status_code, answer.json()["code"]) == (409, "archive_not_built")
     assert "“5.jpg”" in answer.json()["detail"]
@@ -92,7 +93,7 @@ def test_a_failed_archive_is_tried_again_although_somebody_keeps_asking(
     with transaction() as session:  # begun long ago
         session.execute(text("UPDATE archives SET used_at = now() - interval '1 hour'"))
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert visitor.get(share).status_code == 409  # the two minutes begin with the failure
     storage.storage().write(key, data, "image/jpeg")
     for _ in range(5):
@@ -103,14 +104,14 @@ def test_a_failed_archive_is_tried_again_although_somebody_keeps_asking(
         session.execute(text("UPDATE archives SET used_at = used_at - interval '20 seconds'"))
     assert visitor.get(share).status_code == 202
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert visitor.get(share).status_code == 307
     assert len(streamed(share, monkeypatch)) > 12 * len(data)
 
 
 def build(job_ids: list[uuid.UUID]) -> None:
     for job_id in job_ids:
-        worker.build_part(job_id)
+        build_part(job_id)
 
 
 def build_what_is_due() -> None:
@@ -156,7 +157,7 @@ def test_an_archive_that_is_being_completed_is_not_called_broken(share: str, mon
     with monkeypatch.context() as patch:
         patch.setattr(worker, "_finish", dies)  # right after its part was brought
         with pytest.raises(SystemExit):
-            worker.build_part(lost)
+            build_part(lost)
     with transaction() as session:
         spent = "UPDATE jobs SET attempts = max_attempts, lease_until = now() - interval '1 second' WHERE id = :id"
         session.execute(text(spent), {"id": lost})
@@ -165,7 +166,7 @@ def test_an_archive_that_is_being_completed_is_not_called_broken(share: str, mon
         building = threads.submit(build, others)
         try:
             assert completing.wait(60)
-            giving_up = threads.submit(worker.build_part, lost)
+            giving_up = threads.submit(build_part, lost)
             until = time.monotonic() + 30
             while not somebody_waits():
                 assert time.monotonic() < until
@@ -196,7 +197,7 @@ def test_the_sweep_spares_an_upload_whose_archive_is_not_committed_yet(
         assert client().get(share).status_code == 202
     assert len(found) == 1
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert client().get(share).status_code == 307
 
 

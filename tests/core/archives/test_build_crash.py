@@ -30,6 +30,7 @@ from safelight.jobs import service as jobs
 from safelight.sweep import run as sweep
 from tests import product
 from tests.api import Server, client
+from tests.claims import build_part
 from tests.core.archives.building import (
     due,
     filled,
@@ -98,7 +99,7 @@ def test_eight_workers_of_which_one_is_killed_in_its_part(share: str, monkeypatc
     assert client().get(share).status_code == 202
     make_everything_due()
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert client().get(share).status_code == 307
     one_object_and_nothing_else(streamed(share, monkeypatch))
 
@@ -115,7 +116,7 @@ def test_eight_ask_at_once_and_every_part_comes_twice_at_once(share: str, monkey
         assert set(threads.map(ask, range(8))) == {202}
         parts = due()
         assert len(parts) == 4
-        list(threads.map(worker.build_part, [job_id for job_id in parts for _ in range(2)]))
+        list(threads.map(build_part, [job_id for job_id in parts for _ in range(2)]))
     assert client().get(share).status_code == 307
     with transaction() as session:
         assert session.scalars(text("SELECT attempts FROM jobs")).all() == [1, 1, 1, 1]
@@ -133,16 +134,16 @@ def test_a_part_that_was_brought_twice_changes_nothing(share: str, monkeypatch: 
         etag = bring(*arguments)
         patch.undo()
         make_everything_due()
-        worker.build_part(slow)  # another worker takes the job over, and is faster
+        build_part(slow)  # another worker takes the job over, and is faster
         bring(*arguments)
         return etag
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "bring", overtaken)
-        worker.build_part(slow)
+        build_part(slow)
     assert jobs_by_status() == {"completed": 1, "queued": 3}
     for job_id in others:
-        worker.build_part(job_id)
+        build_part(job_id)
     one_object_and_nothing_else(streamed(share, monkeypatch))
 
 
@@ -163,7 +164,7 @@ def test_the_lease_is_kept_while_bytes_come_and_a_lost_one_ends_the_part(
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "extend", watched)
-        worker.build_part(first)
+        build_part(first)
     assert len(seen) == 3
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert 0 < seen[0][0] < 1
@@ -171,7 +172,7 @@ def test_the_lease_is_kept_while_bytes_come_and_a_lost_one_ends_the_part(
         assert session.scalar(text("SELECT count(*) FROM archive_parts")) == 0
     make_everything_due()
     for job_id in [first, *others]:
-        worker.build_part(job_id)
+        build_part(job_id)
     one_object_and_nothing_else(streamed(share, monkeypatch))
 
 
@@ -180,14 +181,14 @@ def test_a_job_of_an_aborted_upload_is_tried_no_further_than_it_must(share: str)
     [[key, upload_id]] = storage.multipart().uploads("archives/")
     storage.multipart().abort(key, upload_id)
     [first, *others] = due()
-    worker.build_part(first)
+    build_part(first)
     assert jobs_by_status() == {"queued": 4}
     with transaction() as session:
         assert "ObjectMissing" in str(session.scalar(text("SELECT error FROM jobs WHERE id = :id"), {"id": first}))
         session.execute(text("UPDATE archives SET status = 'failed'"))
     make_everything_due()
     for job_id in [first, *others]:
-        worker.build_part(job_id)
+        build_part(job_id)
     assert jobs_by_status() == {"completed": 4}
     assert not any(key.endswith(".zip") for key in storage.storage().keys("archives/"))
 
@@ -198,20 +199,20 @@ def test_a_store_that_is_busy_at_the_end_is_asked_again_without_the_part(
     client().get(share)
     parts = due()
     for job_id in parts[:-1]:
-        worker.build_part(job_id)
+        build_part(job_id)
 
     def busy(*_: object) -> None:
         raise StorageUnavailable
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.multipart(), "complete", busy)
-        worker.build_part(parts[-1])
+        build_part(parts[-1])
     assert client().get(share).json()["progress"] == 1.0
     assert jobs_by_status() == {"completed": 3, "queued": 1}
     make_everything_due()
     with monkeypatch.context() as patch:
         patch.setattr(worker, "bring", busy)  # it is there: nobody sends it again
-        worker.build_part(parts[-1])
+        build_part(parts[-1])
     assert client().get(share).status_code == 307
     one_object_and_nothing_else(streamed(share, monkeypatch))
 
@@ -237,7 +238,7 @@ def test_a_database_that_restarts_while_parts_are_sent_loses_none(
 
             with monkeypatch.context() as patch, ThreadPoolExecutor(1) as threads:
                 patch.setattr(worker, "bring", sent)
-                brought = threads.submit(worker.build_part, first)
+                brought = threads.submit(build_part, first)
                 assert asked.wait(30)
                 server.stop()
                 gone.set()
@@ -245,7 +246,7 @@ def test_a_database_that_restarts_while_parts_are_sent_loses_none(
                 server.start()  # by this thread: the server ends with the one that started it
                 brought.result(60)
             for job_id in others:
-                worker.build_part(job_id)
+                build_part(job_id)
             with transaction() as session:
                 assert session.scalars(text("SELECT attempts FROM jobs")).all() == [1, 1, 1, 1]
             one_object_and_nothing_else(streamed(path, monkeypatch))

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import text
 
 from safelight import storage
-from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.shares import limits
 from safelight.shares.downloads import COPIES
 from safelight.web import built, pages
 from safelight.web.archive import ADDRESSES
 from tests.api import client, running
+from tests.claims import build_part
 from tests.core.archives.building import MIB, due
 
 pytestmark = pytest.mark.usefixtures("api")
@@ -31,7 +31,7 @@ def build(share: str) -> httpx.Client:
     browser = client()
     assert browser.get(share).status_code == 202
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     return browser
 
 
@@ -148,7 +148,7 @@ def test_a_browser_without_scripts_waits_on_a_page_that_asks_again(share: str) -
     assert page.headers["vary"] == "Accept"
     assert browser.get(share, headers={"Accept": "application/json"}).json()["status"] == "building"
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     ready = browser.get(share, headers={"Accept": "text/html"})
     assert ready.status_code == 307
     assert httpx.get(ready.headers["location"]).headers["content-disposition"].startswith("attachment")

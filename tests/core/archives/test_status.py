@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import text
 
 from safelight import storage
-from safelight.archives import service, worker
+from safelight.archives import service
 from safelight.archives.plan import Plan
 from safelight.db.engine import transaction
 from safelight.jobs import queries as job_queries
 from safelight.web import wanted
 from tests import product
 from tests.api import Photographer, client, jpeg, run_jobs
+from tests.claims import build_part
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -88,7 +89,7 @@ def test_an_archive_from_nothing_to_ready(large: Large) -> None:
         status = large.status()
         assert status.headers["retry-after"] == "3"
         seen.append((status.json()["parts_done"], status.json()["progress"]))
-        worker.build_part(job_id)
+        build_part(job_id)
     assert seen == [(0, 0.0), (1, 0.3333), (2, 0.6667)]
     ready = large.status()
     assert "retry-after" not in ready.headers
@@ -122,7 +123,7 @@ def test_a_failed_archive_says_which_photo_and_what_to_do(large: Large) -> None:
         key = session.execute(text("SELECT s3_key FROM photos WHERE filename = '1.jpg'")).scalar_one()
     storage.storage().delete([key])
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     failed = large.status().json()
     assert failed["status"] == "failed"
     assert "“1.jpg”" in failed["reason"]
@@ -148,7 +149,7 @@ def test_who_asks_again_by_name_plans_nothing(large: Large, monkeypatch: pytest.
     monkeypatch.setattr(wanted, "plan_gallery", lambda *given, **_: planned.append(given))
     for job_id in due():
         assert large.visitor.get(url).json()["status"] == "building"
-        worker.build_part(job_id)
+        build_part(job_id)
     assert large.visitor.get(url).json()["status"] == "ready"
     assert planned == []
     monkeypatch.undo()
@@ -247,7 +248,7 @@ def test_the_photographer_waits_for_her_own(large: Large) -> None:
     assert begun.headers["location"].startswith(f"{path}/status?archive=")
     assert large.anna.call("GET", begun.headers["location"]).json()["status"] == "building"
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert large.anna.call("GET", f"{path}/status").json()["status"] == "ready"
     head = large.anna.call("HEAD", path)
     assert (head.status_code, int(head.headers["content-length"])) == (200, begun.json()["size"])
@@ -265,7 +266,7 @@ def test_a_selection_is_put_together_by_itself(large: Large) -> None:
     assert large.status().json()["status"] == "absent"  # the whole gallery is another archive
     assert client().get(f"{large.path}/status?selection=mine").json()["code"] == "nothing_to_download"
     for job_id in due():
-        worker.build_part(job_id)
+        build_part(job_id)
     assert large.visitor.get(begun.headers["location"]).json()["status"] == "ready"
     built = httpx.get(large.visitor.get(mine).headers["location"], verify=False)
     with zipfile.ZipFile(io.BytesIO(built.content)) as received:

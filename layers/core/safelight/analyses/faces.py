@@ -3,13 +3,13 @@
 from safelight import storage
 from safelight.analyses import processing
 from safelight.analyses.service import FACES_JOB
-from safelight.jobs.wake import woken
+from safelight.jobs import service as jobs
+from safelight.jobs.wake import queue, woken
 from safelight.pictures import faces
 from safelight.sandboxes.watch import watched
 
 
 def handle_record(key: str) -> None:
     """A wake-up `jobs/find_faces/{job_id}`; anything else is dropped."""
-    job_id = woken(key, FACES_JOB)
-    if job_id is not None:
-        processing.find_faces(job_id, storage.storage(), watched(faces.find))
+    if woken(key, FACES_JOB) and (held := jobs.claim(queue(), FACES_JOB)) is not None:
+        processing.find_faces(held, storage.storage(), watched(faces.find))

@@ -5,7 +5,6 @@ preview that we made of it.
 """
 
 import logging
-import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -50,8 +49,8 @@ class Damaged(SafelightError):
     title = "The photo's file cannot be read"
 
 
-def measure(job_id: uuid.UUID, store: Store, render: Render, queue: Queue) -> None:
-    """Run one `analyse_photo` job, if it is due: all figures but the faces."""
+def measure(held: Claim, store: Store, render: Render, queue: Queue) -> None:
+    """Run one `analyse_photo` job: all figures but the faces."""
 
     def attempt(held: Claim, analysis: Analysis) -> None:
         rendered = render(*_original(store, analysis))
@@ -60,40 +59,43 @@ def measure(job_id: uuid.UUID, store: Store, render: Render, queue: Queue) -> No
             store.write(keys.preview(analysis.id), preview, "image/jpeg")
         _finish(held, rendered.metrics, queue)
 
-    _run(job_id, attempt)
+    _run(held, attempt)
 
 
-def find_faces(job_id: uuid.UUID, store: Store, find: Find) -> None:
-    """Run one `find_faces` job, if it is due."""
+def find_faces(held: Claim, store: Store, find: Find) -> None:
+    """Run one `find_faces` job."""
 
     def attempt(held: Claim, analysis: Analysis) -> None:
         data, _ = store.read(_preview_key(analysis))
         _finish(held, {"faces": find(data)}, None)
 
-    _run(job_id, attempt)
+    _run(held, attempt)
 
 
-def _run(job_id: uuid.UUID, attempt: Callable[[Claim, Analysis], None]) -> None:
+def _run(held: Claim, attempt: Callable[[Claim, Analysis], None]) -> None:
+    with log_context(job_id=str(held.job_id), analysis_id=str(held.subject_id)):
+        try:
+            analysis = _wanted(held)
+            if analysis is not None:
+                _attempt(held, analysis, attempt)
+        except LeaseLost:
+            log.warning("lease lost: another worker has the analysis")
+
+
+def _wanted(held: Claim) -> Analysis | None:
+    """The analysis, if its job is to be tried; otherwise the job ends here. Raises LeaseLost."""
     with transaction() as session:
         # Analysis before job, here and below: whoever asks for one holds it when it looks for the job.
-        subject = jobs.subject(session, job_id)
-        analysis = queries.lock(session, subject) if subject else None
-        held = jobs.claim(session, job_id)
-        if held is None:
-            return
+        analysis = queries.lock(session, held.subject_id)
         if analysis is None or analysis.status in ("ready", "failed"):
             jobs.complete(session, held)
-            return
+            return None
         if held.exhausted:
             _give_up(analysis, GAVE_UP)
             jobs.fail(session, held, "every attempt ended with its worker")
-            return
+            return None
         analysis.status = "processing"
-    with log_context(job_id=str(job_id), analysis_id=str(analysis.id)):
-        try:
-            _attempt(held, analysis, attempt)
-        except LeaseLost:
-            log.warning("lease lost: another worker has the analysis")
+        return analysis
 
 
 def _attempt(held: Claim, analysis: Analysis, attempt: Callable[[Claim, Analysis], None]) -> None:
@@ -154,7 +156,7 @@ def _finish(held: Claim, found: dict[str, Any], queue: Queue | None) -> None:
         if analysis.faces and "faces" not in analysis.result:
             assert queue is not None
             session.flush()
-            jobs.enqueue(session, queue, FACES_JOB, analysis.id)
+            jobs.enqueue(session, queue, FACES_JOB, analysis.id, analysis.owner_id)
         else:
             _ended(analysis, "ready", None)
 

@@ -79,7 +79,7 @@ def _of_photo(session: Session, queue: Queue, owner_id: uuid.UUID, wanted: Photo
         analysis.status, analysis.error, analysis.completed_at = "processing", None, None
         session.flush()
         # A live job of the other kind ends by starting this one, for it reads `faces` then.
-        jobs.enqueue(session, queue, FACES_JOB if measured(analysis) else JOB, analysis.id)
+        jobs.enqueue(session, queue, FACES_JOB if measured(analysis) else JOB, analysis.id, owner_id)
     session.refresh(analysis)
     return analysis
 
@@ -99,7 +99,7 @@ def search_again(session: Session, queue: Queue, photo_id: uuid.UUID) -> None:
     if analysis is not None:
         analysis.status, analysis.error, analysis.completed_at = "processing", None, None
         session.flush()
-        jobs.enqueue(session, queue, FACES_JOB, analysis.id)
+        jobs.enqueue(session, queue, FACES_JOB, analysis.id, analysis.owner_id)
 
 
 def complete(session: Session, store: Heads, queue: Queue, analysis: Analysis) -> Analysis:
@@ -116,7 +116,7 @@ def arrived(session: Session, queue: Queue, analysis: Analysis) -> uuid.UUID:
     """The upload is there: the job that will look at it."""
     analysis.status = "processing"
     session.flush()
-    return jobs.enqueue(session, queue, JOB, analysis.id)
+    return jobs.enqueue(session, queue, JOB, analysis.id, analysis.owner_id)
 
 
 def object_arrived(session: Session, queue: Queue, analysis_id: uuid.UUID) -> uuid.UUID | None:

@@ -40,7 +40,8 @@ def stuck(queue: Queue, older_than: dt.timedelta) -> None:
     with transaction() as session:
         for analysis in queries.unfinished(session, "processing", older_than, BATCH):
             if all(job_queries.live(session, kind, analysis.id) is None for kind in (JOB, FACES_JOB)):
-                jobs.enqueue(session, queue, FACES_JOB if measured(analysis) else JOB, analysis.id)
+                kind = FACES_JOB if measured(analysis) else JOB
+                jobs.enqueue(session, queue, kind, analysis.id, analysis.owner_id)
             queries.touch(session, analysis.id)
 
 

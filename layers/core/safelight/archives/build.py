@@ -194,7 +194,7 @@ def _begin(
             }
             for number in range(1, archive.parts + 1)
         }
-        jobs.enqueue_all(session, queue, JOB, payloads)
+        jobs.enqueue_all(session, queue, JOB, queries.owner(session, gallery_id), payloads)
     found = queries.get(session, digest)
     assert found is not None
     return found

@@ -16,6 +16,11 @@ def get(session: Session, digest: str, *, lock: bool = False) -> Archive | None:
     return session.scalars(statement.with_for_update() if lock else statement).one_or_none()
 
 
+def owner(session: Session, gallery_id: uuid.UUID) -> uuid.UUID:
+    """The account that a gallery belongs to."""
+    return session.scalars(select(Gallery.owner_id).where(Gallery.id == gallery_id)).one()
+
+
 def touch(session: Session, archive: Archive) -> bool:
     """Somebody asked for it; False when it was forgotten meanwhile."""
     statement = update(Archive).where(Archive.digest == archive.digest, Archive.upload_id == archive.upload_id)

@@ -2,7 +2,6 @@
 
 import logging
 import time
-import uuid
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
@@ -17,7 +16,7 @@ from safelight.db.engine import transaction
 from safelight.errors import ObjectMissing, StorageUnavailable, Unavailable
 from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
-from safelight.jobs.wake import woken
+from safelight.jobs.wake import queue, woken
 from safelight.models import Archive
 from safelight.telemetry import kind, log_context
 
@@ -32,28 +31,25 @@ NOT_BUILT = "The ZIP could not be put together although it was tried several tim
 
 def handle_record(key: str) -> None:
     """A wake-up `jobs/build_archive/{job_id}`; anything else is dropped."""
-    job_id = woken(key, build.JOB)
-    if job_id is not None:
-        build_part(job_id)
+    if woken(key, build.JOB) and (held := jobs.claim(queue(), build.JOB)) is not None:
+        build_part(held)
 
 
-def build_part(job_id: uuid.UUID) -> None:
-    """Bring one part, if its job is due and its archive still wanted."""
-    with transaction() as session:
-        held = jobs.claim(session, job_id)
-        if held is None:
-            return
-        archive = queries.get(session, held.payload["digest"])
-        if archive is None or archive.status != "building" or archive.upload_id != held.payload["upload_id"]:
-            jobs.complete(session, held)
-            return
-        known = queries.has_part(session, archive, int(held.payload["number"]))
-    with log_context(job_id=str(job_id), gallery_id=str(archive.gallery_id), archive=archive.digest[:16]):
+def build_part(held: Claim) -> None:
+    """Bring one part, if its archive is still wanted."""
+    with log_context(job_id=str(held.job_id), archive=str(held.payload["digest"])[:16]):
         try:
-            if held.exhausted:
-                _end(held, archive, NOT_BUILT, last=True, error="every attempt ended with its worker")
-            else:
-                _attempt(held, archive, known=known)
+            with transaction() as session:
+                archive = queries.get(session, held.payload["digest"])
+                if archive is None or archive.status != "building" or archive.upload_id != held.payload["upload_id"]:
+                    jobs.complete(session, held)
+                    return
+                known = queries.has_part(session, archive, int(held.payload["number"]))
+            with log_context(gallery_id=str(archive.gallery_id)):
+                if held.exhausted:
+                    _end(held, archive, NOT_BUILT, last=True, error="every attempt ended with its worker")
+                else:
+                    _attempt(held, archive, known=known)
         except LeaseLost:
             log.warning("lease lost: another worker has the part")
 

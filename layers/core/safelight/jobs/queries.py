@@ -11,29 +11,34 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from safelight.jobs.due import DUE
+from safelight.jobs.due import OWNERS, SOME
 from safelight.models import Job
 
-_INSERT_MANY = 1000  # Postgres takes 65,535 parameters in one statement, and a row has four
+_INSERT_MANY = 1000  # Postgres takes 65,535 parameters in one statement, and a row has five
 LIVE = Job.status.in_(("queued", "running"))
-_DUE = text(DUE)
+_WAITING = (Job.status == "queued") & (Job.run_after <= func.now())
+_ABANDONED = (Job.status == "running") & (Job.lease_until < func.now())
 
 
-def insert_if_absent(session: Session, kind: str, subject_id: uuid.UUID, payload: dict[str, Any]) -> uuid.UUID | None:
+def insert_if_absent(
+    session: Session, kind: str, subject_id: uuid.UUID, owner_id: uuid.UUID, payload: dict[str, Any]
+) -> uuid.UUID | None:
     """The new job's id, or None when a live one for this subject exists."""
     statement = (
         insert(Job)
-        .values(id=uuid.uuid4(), kind=kind, subject_id=subject_id, payload=payload)
+        .values(id=uuid.uuid4(), kind=kind, subject_id=subject_id, owner_id=owner_id, payload=payload)
         .on_conflict_do_nothing(index_elements=[Job.kind, Job.subject_id], index_where=LIVE)
         .returning(Job.id)
     )
     return session.scalars(statement).one_or_none()
 
 
-def insert_all_if_absent(session: Session, kind: str, payloads: Mapping[uuid.UUID, dict[str, Any]]) -> list[uuid.UUID]:
+def insert_all_if_absent(
+    session: Session, kind: str, owner_id: uuid.UUID, payloads: Mapping[uuid.UUID, dict[str, Any]]
+) -> list[uuid.UUID]:
     """The new jobs' ids; `payloads` are by subject, and a subject with a live job gets no other."""
     rows = [
-        {"id": uuid.uuid4(), "kind": kind, "subject_id": subject_id, "payload": payload}
+        {"id": uuid.uuid4(), "kind": kind, "subject_id": subject_id, "owner_id": owner_id, "payload": payload}
         for subject_id, payload in payloads.items()
     ]
     made: list[uuid.UUID] = []
@@ -53,20 +58,31 @@ def live(session: Session, kind: str, subject_id: uuid.UUID) -> uuid.UUID | None
     return session.scalars(select(Job.id).where(Job.kind == kind, Job.subject_id == subject_id, LIVE)).one_or_none()
 
 
-def subject(session: Session, job_id: uuid.UUID) -> uuid.UUID | None:
-    """The job's subject; it never changes."""
-    return session.scalars(select(Job.subject_id).where(Job.id == job_id)).one_or_none()
+def lock_next(session: Session, kind: str) -> Job | None:
+    """The due job that is next in the fair order of `safelight.jobs.due`, of those that no other claim has locked."""
+    owners = session.scalars(text(OWNERS), {"kind": kind}).all()
+    return next((job for owner_id in owners if (job := _lock_oldest(session, kind, owner_id)) is not None), None)
 
 
-def lock_due(session: Session, job_id: uuid.UUID) -> Job | None:
-    """The job when it may start now and nobody else is looking at it."""
-    return session.scalars(select(Job).where(Job.id == job_id, _DUE).with_for_update(skip_locked=True)).one_or_none()
+def _lock_oldest(session: Session, kind: str, owner_id: uuid.UUID) -> Job | None:
+    # In two statements: each reads one index in its order, where one for both would sort all that is due.
+    for due, order in ((_ABANDONED, Job.lease_until), (_WAITING, Job.run_after)):
+        oldest = select(Job).where(Job.kind == kind, Job.owner_id == owner_id, due).order_by(order).limit(1)
+        job = session.scalars(oldest.with_for_update(skip_locked=True)).one_or_none()
+        if job is not None:
+            return job
+    return None
+
+
+def is_due(session: Session, kind: str) -> bool:
+    """Whether a job of this kind may start now."""
+    return session.execute(text(SOME), {"kinds": [kind], "most": 1}).first() is not None
 
 
 def due(session: Session, limit: int) -> list[tuple[uuid.UUID, str]]:
-    """Jobs that may start now, oldest first, as (id, kind)."""
-    rows = session.execute(select(Job.id, Job.kind).where(_DUE).order_by(Job.run_after).limit(limit))
-    return [(job_id, kind) for job_id, kind in rows]
+    """At most `limit` jobs of each kind that may start now, as (id, kind)."""
+    kinds = list(session.scalars(select(Job.kind).where(LIVE).distinct()))
+    return [(job_id, kind) for job_id, kind in session.execute(text(SOME), {"kinds": kinds, "most": limit})]
 
 
 def seconds_from_now(seconds: float) -> ColumnElement[dt.datetime]:

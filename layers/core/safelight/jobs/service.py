@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from safelight.db.engine import after_commit
+from safelight.db.engine import after_commit, transaction
 from safelight.errors import SafelightError
 from safelight.jobs import queries
+from safelight.models import Job
 from safelight.queue import Queue
 
 LEASE_SECONDS = 180
@@ -44,40 +45,59 @@ class Claim:
 
 
 def enqueue(
-    session: Session, queue: Queue, kind: str, subject_id: uuid.UUID, payload: dict[str, Any] | None = None
+    session: Session,
+    queue: Queue,
+    kind: str,
+    subject_id: uuid.UUID,
+    owner_id: uuid.UUID,
+    payload: dict[str, Any] | None = None,
 ) -> uuid.UUID:
-    """One live job for this subject: a new one, or the one that is there. Workers are woken after the commit."""
-    job_id = queries.insert_if_absent(session, kind, subject_id, payload or {})
+    """One live job for this subject: a new one, or the one that is there. Workers are woken after the commit.
+
+    `owner_id` is the account on whose behalf it is done, or `SERVICE`.
+    """
+    job_id = queries.insert_if_absent(session, kind, subject_id, owner_id, payload or {})
     if job_id is None:
         # The live job may have ended between the two statements; then a new one can be written.
         existing = queries.live(session, kind, subject_id)
-        return existing or enqueue(session, queue, kind, subject_id, payload)
+        return existing or enqueue(session, queue, kind, subject_id, owner_id, payload)
     after_commit(session, lambda: queue.wake(kind, job_id))
     return job_id
 
 
 def enqueue_all(
-    session: Session, queue: Queue, kind: str, payloads: Mapping[uuid.UUID, dict[str, Any]]
+    session: Session, queue: Queue, kind: str, owner_id: uuid.UUID, payloads: Mapping[uuid.UUID, dict[str, Any]]
 ) -> list[uuid.UUID]:
     """One job for each subject that has no live one, in one statement; `payloads` by subject. The ids of the new."""
-    job_ids = queries.insert_all_if_absent(session, kind, payloads)
+    job_ids = queries.insert_all_if_absent(session, kind, owner_id, payloads)
     after_commit(session, lambda: queue.wake_all(kind, job_ids))
     return job_ids
 
 
-def subject(session: Session, job_id: uuid.UUID) -> uuid.UUID | None:
-    """What a job is about; None when there is no such job."""
-    return queries.subject(session, job_id)
+def claim(queue: Queue, kind: str, *, lease_seconds: float = LEASE_SECONDS) -> Claim | None:
+    """Take the next due job of a kind, serving owners in turn; None when there is nothing to take.
+
+    In a transaction of its own, so that no job stays locked while its subject is being locked. Each wake-up claims one
+    job. A job that was claimed before may have no wake-up of its own left, and so may have used another job's: while
+    any other is due, one more wake-up is sent.
+    """
+    with transaction() as session:
+        job = queries.lock_next(session, kind)
+        if job is None:
+            return None
+        held = hold(session, job, lease_seconds=lease_seconds)
+        if held.fencing > 1 and queries.is_due(session, kind):
+            wake(session, queue, kind, held.job_id)
+        return held
 
 
-def claim(session: Session, job_id: uuid.UUID, *, lease_seconds: float = LEASE_SECONDS) -> Claim | None:
-    """Take a due job, or one whose worker's lease ran out; None when there is nothing to take."""
-    job = queries.lock_due(session, job_id)
-    if job is None:
-        return None
+def hold(session: Session, job: Job, *, lease_seconds: float = LEASE_SECONDS) -> Claim:
+    """Give a due job, which the session has locked, to the caller for `lease_seconds`."""
     job.status = "running"
     job.attempts += 1
     job.fencing += 1
+    # By the clock and not by the transaction's beginning: claims that began together still have an order.
+    job.claimed_at = func.clock_timestamp()
     job.started_at = job.started_at or func.now()
     job.lease_until = queries.seconds_from_now(lease_seconds)
     session.flush()

@@ -15,13 +15,15 @@ def queue() -> Queue:
     return Queue(storage.light_store() if settings().s3_endpoint is None else None)
 
 
-def woken(key: str, kind: str) -> uuid.UUID | None:
-    """The job of a wake-up `jobs/{kind}/{job_id}`; None, and a line in the log, for any other key."""
+def woken(key: str, kind: str) -> bool:
+    """Whether this is a wake-up `jobs/{kind}/{job_id}`; any other key leaves a line in the log.
+
+    The job that it names is a hint: whoever is woken claims the next due job of the kind.
+    """
     try:
-        job_id = uuid.UUID(key.rpartition("/")[2])
+        ours = key == wake_key(kind, uuid.UUID(key.rpartition("/")[2]))
     except ValueError:
-        job_id = None
-    if job_id is None or key != wake_key(kind, job_id):
+        ours = False
+    if not ours:
         log.warning("key dropped: it is no wake-up of this function")
-        return None
-    return job_id
+    return ours

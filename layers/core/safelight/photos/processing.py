@@ -70,27 +70,31 @@ class _Photo(Protocol):
     crc32: int | None
 
 
-def process(job_id: uuid.UUID, store: Store, render: Render) -> None:
-    """Run one `process_photo` job, if it is due. Ends in `ready`, in `failed` with a reason, or in a later attempt."""
+def process(held: Claim, store: Store, render: Render) -> None:
+    """Run one `process_photo` job. Ends in `ready`, in `failed` with a reason, or in a later attempt."""
+    with log_context(job_id=str(held.job_id), photo_id=str(held.subject_id)):
+        try:
+            photo = _wanted(held)
+            if photo is not None:
+                with log_context(gallery_id=str(photo.gallery_id)):
+                    _attempt(held, photo, store, render)
+        except LeaseLost:
+            log.warning("lease lost: another worker has the photo")
+
+
+def _wanted(held: Claim) -> _Photo | None:
+    """The photo, if its job is to be tried; otherwise the job ends here. Raises LeaseLost."""
     with transaction() as session:
         # Photo before job, here and below: whoever hears of an upload holds the photo when it looks for the job.
-        photo_id = jobs.subject(session, job_id)
-        photo = queries.lock_for_work(session, photo_id) if photo_id else None
-        held = jobs.claim(session, job_id)
-        if held is None:
-            return
+        photo = queries.lock_for_work(session, held.subject_id)
         if photo is None or photo.status in ("ready", "failed"):
             jobs.complete(session, held)
-            return
+            return None
         if held.exhausted:
             give_up(session, photo.id, GAVE_UP)
             jobs.fail(session, held, "every attempt ended with its worker")
-            return
-    with log_context(job_id=str(job_id), photo_id=str(photo.id), gallery_id=str(photo.gallery_id)):
-        try:
-            _attempt(held, photo, store, render)
-        except LeaseLost:
-            log.warning("lease lost: another worker has the photo")
+            return None
+        return photo
 
 
 def _attempt(held: Claim, photo: _Photo, store: Store, render: Render) -> None:

@@ -28,6 +28,11 @@ def owned(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID, *, lock: b
     return session.scalars(statement.with_for_update(of=Photo) if lock else statement).one_or_none()
 
 
+def owner(session: Session, photo: Photo) -> uuid.UUID:
+    """The account that a photo belongs to."""
+    return session.scalars(select(Gallery.owner_id).where(Gallery.id == photo.gallery_id)).one()
+
+
 def page(
     session: Session,
     gallery_id: uuid.UUID,

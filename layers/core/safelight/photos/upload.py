@@ -84,7 +84,7 @@ def _arrived(session: Session, queue: Queue, photo: Photo, now: dt.datetime) -> 
     photo.status = "processing"
     photo.uploaded_at = photo.uploaded_at or now
     session.flush()
-    return jobs.enqueue(session, queue, JOB, photo.id)
+    return jobs.enqueue(session, queue, JOB, photo.id, queries.owner(session, photo))
 
 
 def check(request: Announced) -> None:

@@ -16,13 +16,14 @@ JOB = "reprocess_gallery"
 
 def request(session: Session, queue: Queue, gallery_id: uuid.UUID, what: What) -> ReprocessingOut:
     """Begin, or join what is under way. Raises NotFound."""
-    if queries.gallery(session, gallery_id) is None:
+    gallery = queries.gallery(session, gallery_id)
+    if gallery is None:
         raise NotFound
     walk_id = queries.begin(session, gallery_id, what) or queries.live(session, gallery_id, what)
     if walk_id is None:
         # The one that was under way ended between the two statements.
         return request(session, queue, gallery_id, what)
-    jobs.enqueue(session, queue, JOB, walk_id)
+    jobs.enqueue(session, queue, JOB, walk_id, gallery.owner_id)
     return show(session, walk_id)
 
 

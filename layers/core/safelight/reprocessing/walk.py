@@ -37,17 +37,26 @@ NOT_MADE = "This photo could not be processed although we tried several times."
 AWAY = "The photo storage did not answer for some minutes. Start it again later."
 
 
-def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, seconds: float = SLICE_SECONDS) -> None:
-    """Run one slice of a `reprocess_gallery` job, if it is due."""
+def walk(held: Claim, store: one.Store, render: Render, queue: Queue, *, seconds: float = SLICE_SECONDS) -> None:
+    """Run one slice of a `reprocess_gallery` job."""
+    with log_context(job_id=str(held.job_id)):
+        try:
+            resumed = _resume(held)
+            if resumed is not None:
+                held, gallery_id = resumed
+                with log_context(gallery_id=str(gallery_id)):
+                    _slice(held, store, render, queue, monotonic() + seconds)
+        except LeaseLost:
+            log.warning("lease lost: another worker has the gallery")
+
+
+def _resume(held: Claim) -> tuple[Claim, uuid.UUID] | None:
+    """The hold as it is then, and the gallery; None where the walk has ended, and with it the job. Raises LeaseLost."""
     with transaction() as session:
-        subject = jobs.subject(session, job_id)
-        row = queries.get(session, subject, lock=True) if subject else None
-        held = jobs.claim(session, job_id)
-        if held is None:
-            return
+        row = queries.get(session, held.subject_id, lock=True)
         if row is None or row.status not in ("queued", "running"):
             jobs.complete(session, held)
-            return
+            return None
         row.status = "running"
         if row.at_position is not None or "position" in held.payload:
             held = _anew(session, held, row)
@@ -57,11 +66,7 @@ def walk(job_id: uuid.UUID, store: one.Store, render: Render, queue: Queue, *, s
             # Every attempt died on the same photo: it keeps what it has, and the others get their turn.
             photo_id = _begun(held) or _next(session, row)
             held = _skip(session, held, row, photo_id, NOT_MADE) if photo_id else held
-    with log_context(job_id=str(job_id), gallery_id=str(row.gallery_id)):
-        try:
-            _slice(held, store, render, queue, monotonic() + seconds)
-        except LeaseLost:
-            log.warning("lease lost: another worker has the gallery")
+        return held, row.gallery_id
 
 
 def _slice(held: Claim, store: one.Store, render: Render, queue: Queue, until: float) -> None:

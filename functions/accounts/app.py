@@ -107,16 +107,16 @@ def logout(
     cookie.clear()
 
 
-@app.get("/auth/me", response_model=MeOut)
-def me(user: CurrentUser) -> User:
-    """The account that calls."""
-    return user
+@app.get("/auth/me")
+def me(user: CurrentUser, session: DbSession) -> MeOut:
+    """The account that calls, with its quota and what it stores."""
+    return service.show(session, user)
 
 
-@app.patch("/auth/me", response_model=MeOut)
+@app.patch("/auth/me")
 def update_me(
     patch: UserPatch, caller: CurrentCaller, session: DbSession, config: Config, client: CallingClient, now: Now
-) -> User:
+) -> MeOut:
     """Change the e-mail, the username (both need a confirmed password) or what my programs remember."""
     secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
     return service.update(session, caller.user, caller.session_id, patch, client.ip, secret, per_hour, now)
@@ -186,11 +186,11 @@ def list_users(_admin: Admin, session: DbSession, limit: Limit = PAGE, cursor: C
     return service.list_users(session, limit, cursor)
 
 
-@app.patch("/admin/users/{user_id}", response_model=AdminUserOut)
+@app.patch("/admin/users/{user_id}")
 def administer_user(
     user_id: uuid.UUID, patch: AdminUserPatch, admin: Administrator, session: DbSession, now: Now
-) -> User:
-    """Deactivate an account, let it in again, or make it an administrator's; administrators only."""
+) -> AdminUserOut:
+    """Deactivate an account, let it in again, make it an administrator's, or set its quota; administrators only."""
     return service.administer(session, admin.user, admin.session_id, user_id, patch, now)
 
 

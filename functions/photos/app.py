@@ -8,15 +8,18 @@ from fastapi.responses import RedirectResponse
 from safelight.pages import Page
 from safelight.photos import service, upload
 from safelight.photos.schemas import (
+    KeyedUpload,
     PhotoBatch,
     PhotoCreate,
     PhotoOut,
     PhotoPatch,
+    PhotoRefused,
     PhotoStatus,
     PhotoUpload,
     PhotoUploads,
     RenditionName,
 )
+from safelight.web import problems
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.conditional import conditional
 from safelight.web.deps import (
@@ -36,20 +39,26 @@ from safelight.web.deps import (
 app = create_app("photos")
 
 
+def refused(error: upload.Refusal) -> PhotoRefused:
+    """What an item of a batch says instead of its photo."""
+    return PhotoRefused.model_validate({"problem": problems.document(error)})
+
+
 @app.post("/galleries/{gallery_id}/photos", status_code=201)
 def create_photo(
     request: PhotoCreate, gallery: OwnGallery, session: DbSession, signer: PublicSigner, now: Now
 ) -> PhotoUpload:
     """Announce a photo and get the form to upload it with."""
-    return upload.begin(session, signer, gallery.id, [request], now)[0]
+    return upload.begin(session, signer, gallery, request, now)
 
 
 @app.post("/galleries/{gallery_id}/photos/batch", status_code=201)
 def create_photos(
     request: PhotoBatch, gallery: OwnGallery, session: DbSession, signer: PublicSigner, now: Now
 ) -> PhotoUploads:
-    """Announce up to a hundred photos; all or none are taken."""
-    return PhotoUploads(items=upload.begin(session, signer, gallery.id, request.photos, now))
+    """Announce up to a hundred photos; each that is refused says why, and the others are taken."""
+    made = upload.begin_all(session, signer, gallery, request.photos, now)
+    return PhotoUploads(items=[one if isinstance(one, KeyedUpload) else refused(one) for one in made])
 
 
 @app.get("/galleries/{gallery_id}/photos")

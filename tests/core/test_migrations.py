@@ -20,7 +20,7 @@ TABLES = {
     "users", "refresh_tokens", "galleries", "photos", "renditions", "share_links", "share_events", "jobs",
     "analyses", "archives", "archive_parts", "archive_downloads", "clean_originals", "reprocessings", "selections",
     "selection_photos", "throttles", "api_keys", "erasures", "events", "visitor_salts",
-    "sandbox_reports", "share_days", "invitations",
+    "sandbox_reports", "share_days", "invitations", "storage_usage",
 }  # fmt: skip
 
 

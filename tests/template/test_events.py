@@ -190,7 +190,7 @@ def photo_with_bytes(data: bytes) -> uuid.UUID:
         session.add(gallery)
         session.flush()
         wanted = PhotoCreate(filename="a.jpg", content_type="image/jpeg", file_size=len(data))
-        (begun,) = upload.begin(session, storage.signer(), gallery.id, [wanted], clock.now())
+        begun = upload.begin(session, storage.signer(), gallery, wanted, clock.now())
     storage.storage().write(f"incoming/{begun.photo.id}", data, "image/jpeg")
     return begun.photo.id
 

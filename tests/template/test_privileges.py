@@ -48,9 +48,10 @@ PREFIXES = {
     "AnalysePhotoRole": {
         "analyses": {"Get", "Put"},
         "originals": {"Get"},
+        "jobs/analyse_photo": {"Put"},
         "jobs/find_faces": {"Put"},
     },
-    "FindFacesRole": {"analyses": {"Get"}, "renditions": {"Get"}},
+    "FindFacesRole": {"analyses": {"Get"}, "renditions": {"Get"}, "jobs/find_faces": {"Put"}},
     "ReprocessGalleryRole": {
         "originals": {"Get"},
         "renditions": {"Get", "Put"},
@@ -61,11 +62,13 @@ PREFIXES = {
         "incoming": {"Get"},
         "originals": {"Get", "Put"},
         "renditions": {"Put"},
+        "jobs/process_photo": {"Put"},
     },
     "BuildArchiveRole": {
         "originals": {"Get"},
         "renditions": {"Get"},
         "archives": {"Get", "Put", "Abort"},
+        "jobs/build_archive": {"Put"},
     },
     "SweepRole": {
         "incoming": {"Get", "Delete"},

@@ -67,6 +67,9 @@ class Settings(BaseModel):
     registration: Registration = Field(default_factory=_default_registration)
     # From one address, for it tells whether an e-mail address has an account here.
     registrations_per_hour: int = Field(default=20, ge=1)
+    # What an account may store, unless an administrator set it; 0 is no limit. None: `quotas.service` chooses.
+    quota_bytes: int | None = Field(default=None, ge=0)
+    quota_photos: int | None = Field(default=None, ge=0)
 
     bucket: str
     aws_region: str = "us-east-1"
@@ -129,10 +132,8 @@ class Settings(BaseModel):
 
     @property
     def is_public(self) -> bool:
-        """Whether `base_url` is more than an address of this machine for itself."""
-        host = urlsplit(self.base_url).hostname or ""
-        ip = addresses.parse(host)
-        return not (ip.is_loopback if ip is not None else host == "localhost" or host.endswith(".localhost"))
+        """Whether `base_url` can be reached from more than this machine."""
+        return not is_loopback(self.base_url)
 
     @property
     def is_https(self) -> bool:

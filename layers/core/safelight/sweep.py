@@ -24,8 +24,10 @@ from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
 from safelight.jobs import wake
 from safelight.photos import keys, queries, upload
+from safelight.photos import service as photos
 from safelight.photos.upload import Heads
 from safelight.queue import Queue
+from safelight.quotas import service as quotas
 from safelight.reprocessing import queries as reprocessing_queries
 from safelight.sandboxes import reports
 from safelight.shares import queries as share_queries
@@ -51,6 +53,8 @@ REPORTS_KEPT = dt.timedelta(days=90)
 DOWNLOADS_KEPT = dt.timedelta(days=2)
 # Share events deleted in one transaction, and in one sweep: after a busy day a few sweeps share the work.
 PRUNED_AT_ONCE, PRUNED_AT_MOST = 5_000, 100_000
+# Of these each sweep takes some, so that each account is looked at once a day.
+CHECKED_ACCOUNTS = 50
 EMPTY_SELECTIONS_KEPT = dt.timedelta(days=30)
 
 NEVER_ARRIVED = "The file never arrived. Please upload it again."
@@ -80,6 +84,7 @@ class Swept:
     archives: int = 0
     analyses: int = 0
     selections: int = 0
+    corrected: int = 0
 
 
 type Step = Callable[[Store, Queue, Swept], None]
@@ -97,6 +102,7 @@ def sweep(store: Store, queue: Queue) -> Swept:
         _erase,
         _roll_up,
         _prune,
+        _quotas,
         _selections,
         _leftovers,
         _analyses,
@@ -123,13 +129,16 @@ def sweep(store: Store, queue: Queue) -> Swept:
 def _uploads(store: Store, queue: Queue, swept: Swept) -> None:
     """Uploads whose event and `complete` both got lost are found; those that never came expire."""
     with transaction() as session:
+        late = []
         for photo in queries.unfinished(session, "pending", PENDING_LOOKED_FOR, BATCH):
             if store.head(keys.incoming(photo.id)) is not None:
                 upload.object_arrived(session, queue, photo.id, now())
                 swept.arrived += 1
             elif now() - photo.created_at > PENDING_EXPIRES:
-                photo.status, photo.failure_reason = "failed", NEVER_ARRIVED
-                swept.expired += 1
+                late.append(photo)
+        # After the store was asked: the accounts' counters stay locked until the commit.
+        photos.fail(session, late, NEVER_ARRIVED)
+        swept.expired = len(late)
 
 
 def _stuck(_store: Store, queue: Queue, swept: Swept) -> None:
@@ -159,15 +168,16 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
         queries.hide_orphans(session)
         # Whoever walks through a gallery may be writing a photo's files at this moment.
         walked = reprocessing_queries.galleries(session)
-        photos = [
+        deleted = [
             photo
             for photo in queries.deleted(session, BATCH)
             if photo.gallery_id not in walked and job_queries.live(session, upload.JOB, photo.id) is None
         ]
-        store.delete([key for photo in photos for key in keys.of_photo(photo.gallery_id, photo.id)])
-        held = holding(session, store, photos)
-        gone = [photo.id for photo in photos if photo.id not in held]
-        event_queries.forget_about(session, [(photo.gallery_id, photo.id) for photo in photos])
+        store.delete([key for photo in deleted for key in keys.of_photo(photo.gallery_id, photo.id)])
+        held = holding(session, store, deleted)
+        gone = [photo.id for photo in deleted if photo.id not in held]
+        event_queries.forget_about(session, [(photo.gallery_id, photo.id) for photo in deleted])
+        quotas.release(session, gone)
         queries.erase(session, gone)
         queries.erase_empty_galleries(session)
         swept.erased = len(gone)
@@ -193,6 +203,11 @@ def _prune(_store: Store, _queue: Queue, swept: Swept) -> None:
         swept.pruned += pruned
         if pruned < PRUNED_AT_ONCE:
             return
+
+
+def _quotas(_store: Store, _queue: Queue, swept: Swept) -> None:
+    """Counters of storage that do not equal the rows that they count are corrected."""
+    swept.corrected = quotas.check(CHECKED_ACCOUNTS)
 
 
 def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:

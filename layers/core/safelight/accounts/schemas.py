@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
+from safelight.quotas.schemas import QuotaOut
 from safelight.text import Body, Storable
 
 # An address has no more (RFC 5321, section 4.5.3.1.3, without the brackets), and a username fewer.
@@ -71,6 +72,9 @@ UserSettings = Annotated[
 ]
 
 
+Quota = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+
+
 class RegisterRequest(Body):
     email: Email
     password: NewPassword
@@ -128,6 +132,7 @@ class UserOut(BaseModel):
 
 class MeOut(UserOut):
     settings: dict[str, JsonValue]
+    quota: QuotaOut
 
 
 class SessionOut(BaseModel):
@@ -168,13 +173,22 @@ class ApiKeyMade(ApiKeyOut):
 
 
 class AdminUserOut(UserOut):
+    """`quota_bytes` and `quota_photos` were set for this account; `quota` is what holds, with what is stored."""
+
     is_active: bool
     is_admin: bool
+    quota_bytes: int | None
+    quota_photos: int | None
+    quota: QuotaOut
 
 
 class AdminUserPatch(Body):
+    """`quota_bytes` and `quota_photos`: null is the service's default, 0 is no limit."""
+
     is_active: bool | None = None
     is_admin: bool | None = None
+    quota_bytes: Quota | None = None
+    quota_photos: Quota | None = None
 
 
 class InvitationCreate(Body):

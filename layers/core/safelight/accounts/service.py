@@ -11,7 +11,9 @@ from safelight.accounts.schemas import (
     MAX_NAME,
     AdminUserOut,
     AdminUserPatch,
+    MeOut,
     PasswordRequest,
+    UserOut,
     UserPatch,
     normal_email,
 )
@@ -20,6 +22,7 @@ from safelight.erasures import service as erasures
 from safelight.errors import Conflict, Forbidden, NotFound, Unauthorized
 from safelight.models import User
 from safelight.pages import Page, by_age, cut, decode_cursor
+from safelight.quotas import service as quotas
 from safelight.security.passwords import hash_password, verify_password
 
 
@@ -56,7 +59,7 @@ def update(
     secret: str,
     per_hour: int,
     now: dt.datetime,
-) -> User:
+) -> MeOut:
     """Change what was given; as many new names as registrations.
 
     Raises ConfirmationRequired for a new name, NameTaken, TooManyRequests, Unauthorized.
@@ -69,7 +72,7 @@ def update(
         if value is not None or field == "username":
             setattr(user, field, value)
     flush(session)
-    return user
+    return show(session, user)
 
 
 def change_password(
@@ -162,7 +165,32 @@ def list_users(session: Session, limit: int, cursor: str | None) -> Page[AdminUs
     after = tuple(decode_cursor(cursor, dt.datetime, uuid.UUID)) if cursor else None
     found = queries.users(session, limit + 1, after)
     shown, last = cut(found, limit, by_age)
-    return Page[AdminUserOut].of([AdminUserOut.model_validate(user) for user in shown], last)
+    return Page[AdminUserOut].of(show_administered(session, shown), last)
+
+
+def show(session: Session, user: User) -> MeOut:
+    """An account as its owner sees it."""
+    return MeOut(
+        **UserOut.model_validate(user).model_dump(),
+        settings=user.settings,
+        quota=quotas.show(session, [user])[user.id],
+    )
+
+
+def show_administered(session: Session, users: list[User]) -> list[AdminUserOut]:
+    """Accounts as administrators see them."""
+    shown = quotas.show(session, users)
+    return [
+        AdminUserOut(
+            **UserOut.model_validate(user).model_dump(),
+            is_active=user.is_active,
+            is_admin=user.is_admin,
+            quota_bytes=user.quota_bytes,
+            quota_photos=user.quota_photos,
+            quota=shown[user.id],
+        )
+        for user in users
+    ]
 
 
 def administer(
@@ -172,8 +200,8 @@ def administer(
     user_id: uuid.UUID,
     patch: AdminUserPatch,
     now: dt.datetime,
-) -> User:
-    """Let an account in or keep it out; out means at its next request.
+) -> AdminUserOut:
+    """Let an account in or keep it out, where out means at its next request, or change its quota.
 
     Raises NotFound, Conflict, and Unauthorized when the administrator was kept out meanwhile.
     """
@@ -185,11 +213,12 @@ def administer(
         raise NotFound
     if user.id == admin.id and (patch.is_active is False or patch.is_admin is False):
         raise Conflict("Administrators cannot shut themselves out: ask another one")
-    for field, value in patch.model_dump(exclude_none=True).items():
-        setattr(user, field, value)
+    for field, value in patch.model_dump(exclude_unset=True).items():
+        if value is not None or field in ("quota_bytes", "quota_photos"):
+            setattr(user, field, value)
     if not user.is_active:
         queries.revoke_all(session, now, user_id=user.id)
         # Links open again with the account; who had opened one gives its password once more.
         queries.end_grants(session, user.id)
     session.flush()
-    return user
+    return show_administered(session, [user])[0]

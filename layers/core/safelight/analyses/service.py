@@ -59,7 +59,7 @@ def request(
     session.flush()
     session.refresh(analysis)
     created = AnalysisCreated.model_validate(analysis)
-    created.upload = upload.form(signer, keys.upload(analysis.id), wanted.content_type, wanted.crc32)
+    created.upload = upload.form(signer, keys.upload(analysis.id), wanted.content_type, wanted.file_size, wanted.crc32)
     return created
 
 

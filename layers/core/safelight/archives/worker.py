@@ -15,8 +15,8 @@ from safelight.archives.stream import ArchiveBroken
 from safelight.db.engine import transaction
 from safelight.errors import ObjectMissing, StorageUnavailable, Unavailable
 from safelight.jobs import service as jobs
+from safelight.jobs import wake
 from safelight.jobs.service import Claim, LeaseLost
-from safelight.jobs.wake import queue, woken
 from safelight.models import Archive
 from safelight.telemetry import kind, log_context
 
@@ -31,7 +31,7 @@ NOT_BUILT = "The ZIP could not be put together although it was tried several tim
 
 def handle_record(key: str) -> None:
     """A wake-up `jobs/build_archive/{job_id}`; anything else is dropped."""
-    if woken(key, build.JOB) and (held := jobs.claim(queue(), build.JOB)) is not None:
+    if wake.woken(key, build.JOB) and (held := jobs.claim(wake.queue(), build.JOB)) is not None:
         build_part(held)
 
 

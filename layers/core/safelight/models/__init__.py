@@ -1,6 +1,6 @@
 """The tables, all in one room so that migrations see every one and relationships make no import cycles."""
 
-from safelight.models.account import ApiKey, Invitation, RefreshToken, User
+from safelight.models.account import ApiKey, Invitation, RefreshToken, StorageUsage, User
 from safelight.models.analysis import Analysis
 from safelight.models.archive import Archive, ArchivePart
 from safelight.models.base import Base
@@ -37,6 +37,7 @@ __all__ = [
     "ShareDay",
     "ShareEvent",
     "ShareLink",
+    "StorageUsage",
     "Throttle",
     "User",
     "VisitorSalt",

@@ -4,7 +4,7 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,7 +12,11 @@ from safelight.models.base import Base, Created, Identified, Updated
 
 
 class User(Identified, Created, Updated, Base):
-    """A photographer. `deleted_at` waits for the sweep, which erases what is left in the bucket and then the row."""
+    """A photographer. `deleted_at` waits for the sweep, which erases what is left in the bucket and then the row.
+
+    `quota_bytes` and `quota_photos` are what an administrator set for the account: NULL is the service's default, 0 is
+    no limit.
+    """
 
     __tablename__ = "users"
 
@@ -22,7 +26,24 @@ class User(Identified, Created, Updated, Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
     is_admin: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     settings: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), default=dict)
+    quota_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    quota_photos: Mapped[int | None] = mapped_column(BigInteger)
     deleted_at: Mapped[dt.datetime | None]
+
+
+class StorageUsage(Base):
+    """How many photos an account stores, and their bytes: a sum over rows, changed with them in one transaction.
+
+    A table of its own, so that an upload does not lock the account. `checked_at` is when it was last compared.
+    """
+
+    __tablename__ = "storage_usage"
+    __table_args__ = (Index("ix_storage_usage_checked_at", "checked_at"),)
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    photos: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+    checked_at: Mapped[dt.datetime | None]
 
 
 class RefreshToken(Identified, Created, Base):

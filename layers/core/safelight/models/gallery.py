@@ -31,13 +31,18 @@ class Gallery(Identified, Created, Updated, Base):
 
 
 class Photo(Identified, Created, Updated, Base):
-    """One upload. `position` orders a gallery (microseconds of the creation time until somebody reorders)."""
+    """One upload. `position` orders a gallery (microseconds of the creation time until somebody reorders).
+
+    `upload_key` is the client's own name for the upload, by which it finds the photo again.
+    """
 
     __tablename__ = "photos"
     __table_args__ = (
         Index("ix_photos_gallery_page", "gallery_id", "position", "id", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_photos_unfinished", "status", "created_at",
               postgresql_where=text("status IN ('pending', 'processing')")),
+        Index("uq_photos_upload_key", "gallery_id", "upload_key", unique=True,
+              postgresql_where=text("upload_key IS NOT NULL AND status <> 'failed' AND deleted_at IS NULL")),
         Index("ix_photos_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         CheckConstraint(f"status IN {PHOTO_STATUSES}", name="status_known"),
         CheckConstraint("crc32 BETWEEN 0 AND 4294967295", name="crc32_is_32_bits"),
@@ -57,6 +62,7 @@ class Photo(Identified, Created, Updated, Base):
     sha256: Mapped[str | None]
     crc32: Mapped[int | None] = mapped_column(BigInteger)
     s3_key: Mapped[str]
+    upload_key: Mapped[str | None]
     etag: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending", default="pending")
     failure_reason: Mapped[str | None]

@@ -28,6 +28,19 @@ def owned(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID, *, lock: b
     return session.scalars(statement.with_for_update(of=Photo) if lock else statement).one_or_none()
 
 
+def by_upload_key(session: Session, gallery_id: uuid.UUID, keys: set[str]) -> dict[str, Photo]:
+    """Photos that were announced under these keys and have neither failed nor been deleted."""
+    photos = session.scalars(
+        select(Photo).where(
+            Photo.gallery_id == gallery_id,
+            Photo.upload_key.in_(keys),
+            Photo.status != "failed",
+            Photo.deleted_at.is_(None),
+        )
+    )
+    return {photo.upload_key: photo for photo in photos if photo.upload_key is not None}
+
+
 def owner(session: Session, photo: Photo) -> uuid.UUID:
     """The account that a photo belongs to."""
     return session.scalars(select(Gallery.owner_id).where(Gallery.id == photo.gallery_id)).one()

@@ -5,9 +5,9 @@ import datetime as dt
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from safelight.text import Body, Description, Filename, Tags, Title
+from safelight.text import Body, Description, Filename, Storable, Tags, Title
 
 PhotoStatus = Literal["pending", "processing", "ready", "failed"]
 RenditionName = Literal["thumb", "preview", "large", "grayscale", "original"]
@@ -34,8 +34,14 @@ class PhotoCreate(Body):
     tags: Tags = Field(default_factory=list)
 
 
+class KeyedPhoto(PhotoCreate):
+    """`key` is the client's own name for the upload: announced again, it is the same photo, until that fails."""
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=100), Storable] | None = None
+
+
 class PhotoBatch(Body):
-    photos: Annotated[list[PhotoCreate], Field(min_length=1, max_length=100)]
+    photos: Annotated[list[KeyedPhoto], Field(min_length=1, max_length=100)]
 
 
 class PhotoPatch(Body):
@@ -92,5 +98,30 @@ class PhotoUpload(BaseModel):
     upload: UploadForm
 
 
+class KeyedUpload(BaseModel):
+    """`upload` is null where the photo of this key has arrived already."""
+
+    photo: PhotoOut
+    upload: UploadForm | None
+
+
+class Problem(BaseModel):
+    """As RFC 9457."""
+
+    type: Literal["about:blank"] = "about:blank"
+    status: int
+    code: str
+    title: str
+    detail: str
+
+
+class PhotoRefused(BaseModel):
+    """Why this photo was not taken; the others of the batch were."""
+
+    problem: Problem
+
+
 class PhotoUploads(BaseModel):
-    items: list[PhotoUpload]
+    """One item for each photo of the batch, in its order."""
+
+    items: list[KeyedUpload | PhotoRefused]

@@ -8,18 +8,23 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from safelight.config import MAX_PHOTO_BYTES
-from safelight.errors import Conflict, TooLarge, UnsupportedType
+from safelight.errors import Conflict, SafelightError, TooLarge, UnsupportedType
 from safelight.jobs import service as jobs
-from safelight.models import Photo
+from safelight.models import Gallery, Photo
 from safelight.photos import keys, queries
-from safelight.photos.schemas import PhotoCreate, PhotoOut, PhotoUpload, UploadForm
+from safelight.photos.schemas import KeyedPhoto, KeyedUpload, PhotoCreate, PhotoOut, PhotoUpload, UploadForm
 from safelight.queue import Queue
+from safelight.quotas import service as quotas
+from safelight.quotas.service import Room
 from safelight.storage.objects import ObjectInfo
 from safelight.storage.signer import Signer
 
 FORM_SECONDS = 600
 JOB = "process_photo"
 CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff", "image/heic", "image/heif", "image/avif")
+
+
+type Refusal = TooLarge | UnsupportedType | Conflict
 
 
 class NotUploaded(Conflict):
@@ -41,25 +46,64 @@ class Heads(Protocol):
     def head(self, key: str) -> ObjectInfo | None: ...
 
 
-def begin(
-    session: Session, signer: Signer, gallery_id: uuid.UUID, requests: list[PhotoCreate], now: dt.datetime
-) -> list[PhotoUpload]:
-    """A pending row and a form for each. Raises TooLarge, UnsupportedType; then nothing was written."""
-    for request in requests:
-        check(request)
-    first = int(now.timestamp() * 1_000_000)
-    photos = [_row(gallery_id, request, first + offset) for offset, request in enumerate(requests)]
+class KeyTaken(Conflict):
+    code = "key_taken"
+    title = "Another file was announced under this key: give each file a key of its own"
+
+
+def begin(session: Session, signer: Signer, gallery: Gallery, request: PhotoCreate, now: dt.datetime) -> PhotoUpload:
+    """A pending row and a form. Raises TooLarge, UnsupportedType, PhotosExceeded; then nothing was written."""
+    [made] = begin_all(session, signer, gallery, [KeyedPhoto(**request.model_dump())], now)
+    if isinstance(made, SafelightError):
+        raise made
+    assert made.upload is not None
+    return PhotoUpload(photo=made.photo, upload=made.upload)
+
+
+def begin_all(
+    session: Session, signer: Signer, gallery: Gallery, requests: list[KeyedPhoto], now: dt.datetime
+) -> list[KeyedUpload | Refusal]:
+    """For each a pending row and a form, or why it was refused: first come, first served.
+
+    The photo of a key that is known is given again, with a fresh form while it is pending, and not counted again.
+    """
+    room = quotas.hold(session, gallery.owner_id)
+    # Under the lock of the account's counter, so that nobody else announces the same keys.
+    known = queries.by_upload_key(session, gallery.id, {request.key for request in requests if request.key})
+    position = int(now.timestamp() * 1_000_000)
+    taken: list[Photo | Refusal] = []
+    for offset, request in enumerate(requests):
+        try:
+            taken.append(_take(known, room, gallery.id, request, position + offset))
+        except (TooLarge, UnsupportedType, Conflict) as refusal:
+            taken.append(refusal)
+    photos = [photo for photo in taken if isinstance(photo, Photo)]
     session.add_all(photos)
     session.flush()
-    for photo in photos:
+    for photo in set(photos):
         session.refresh(photo)
-    return [
-        PhotoUpload(
-            photo=PhotoOut.model_validate(photo),
-            upload=form(signer, keys.incoming(photo.id), photo.content_type, request.crc32),
-        )
-        for photo, request in zip(photos, requests, strict=True)
-    ]
+    return [_shown(signer, one) if isinstance(one, Photo) else one for one in taken]
+
+
+def _take(known: dict[str, Photo], room: Room, gallery_id: uuid.UUID, request: KeyedPhoto, position: int) -> Photo:
+    photo = known.get(request.key or "")
+    if photo is None:
+        check(request)
+        room.take(request.filename, request.file_size)
+        photo = _row(gallery_id, request, position)
+        if request.key:
+            known[request.key] = photo
+    elif (photo.content_type, photo.file_size) != (request.content_type, request.file_size):
+        raise KeyTaken
+    return photo
+
+
+def _shown(signer: Signer, photo: Photo) -> KeyedUpload:
+    upload = None
+    if photo.status == "pending":
+        key, crc32 = keys.incoming(photo.id), None if photo.crc32 is None else _crc32_written(photo.crc32)
+        upload = form(signer, key, photo.content_type, photo.file_size, crc32)
+    return KeyedUpload(photo=PhotoOut.model_validate(photo), upload=upload)
 
 
 def complete(session: Session, store: Heads, queue: Queue, photo: Photo, now: dt.datetime) -> Photo:
@@ -100,7 +144,7 @@ def check(request: Announced) -> None:
         )
 
 
-def _row(gallery_id: uuid.UUID, request: PhotoCreate, position: int) -> Photo:
+def _row(gallery_id: uuid.UUID, request: KeyedPhoto, position: int) -> Photo:
     photo_id = uuid.uuid4()
     return Photo(
         id=photo_id,
@@ -113,6 +157,7 @@ def _row(gallery_id: uuid.UUID, request: PhotoCreate, position: int) -> Photo:
         file_size=request.file_size,
         crc32=crc32_number(request.crc32),
         s3_key=keys.original(gallery_id, photo_id),
+        upload_key=request.key,
         position=position,
     )
 
@@ -122,7 +167,14 @@ def crc32_number(written: str | None) -> int | None:
     return int.from_bytes(base64.b64decode(written), "big") if written else None
 
 
-def form(signer: Signer, key: str, content_type: str, crc32: str | None) -> UploadForm:
-    """The form to post one file of up to 15 MiB to exactly this key."""
-    signed = signer.post(key, content_type=content_type, max_bytes=MAX_PHOTO_BYTES, expires=FORM_SECONDS, crc32=crc32)
+def _crc32_written(number: int) -> str:
+    return base64.b64encode(number.to_bytes(4, "big")).decode()
+
+
+def form(signer: Signer, key: str, content_type: str, file_size: int, crc32: str | None) -> UploadForm:
+    """The form to post one file of at most its announced size, in bytes, to exactly this key.
+
+    No more than was announced, because no more is counted towards the account's quota.
+    """
+    signed = signer.post(key, content_type=content_type, max_bytes=file_size, expires=FORM_SECONDS, crc32=crc32)
     return UploadForm(url=signed.url, fields=signed.fields, expires_at=signed.expires_at)

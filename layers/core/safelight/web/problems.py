@@ -43,8 +43,12 @@ def problem(
     status: int, code: str, title: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
 ) -> JSONResponse:
     """A problem document. It says nothing about the request, so that foreign and missing read the same."""
-    body = {"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail, **members}
+    body = {**_members(status, code, title, detail), **members}
     return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
+
+
+def _members(status: int, code: str, title: str, detail: str) -> dict[str, Any]:
+    return {"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail}
 
 
 def unexpected() -> JSONResponse:
@@ -62,6 +66,13 @@ def install(app: FastAPI) -> None:
 def status_of(error: SafelightError) -> int | None:
     """The status of this error: that of its nearest base that has one. None is a defect of ours."""
     return next((STATUS[base] for base in type(error).__mro__ if base in STATUS), None)
+
+
+def document(error: SafelightError) -> dict[str, Any]:
+    """An expected error as the members of a problem document, for an answer that holds several."""
+    status = status_of(error)
+    assert status is not None
+    return _members(status, error.code, error.title, error.detail)
 
 
 async def _expected(request: Request, error: Exception) -> Response:

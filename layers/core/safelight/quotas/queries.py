@@ -1,0 +1,105 @@
+"""SQL over what accounts store.
+
+An account's counter is the last row that a transaction locks: after the account and after its photos. So it is held for
+a short time, and two transactions that wait for each other cannot come about.
+"""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import Row, Select, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from safelight.models import Gallery, Photo, StorageUsage, User
+
+_COUNTS = Photo.status != "failed"
+
+
+def lock(session: Session, user_id: uuid.UUID) -> StorageUsage:
+    """The account's counter, made when it is missing, locked until the transaction ends."""
+    wanted = select(StorageUsage).where(StorageUsage.user_id == user_id).with_for_update()
+    usage = session.scalars(wanted.execution_options(populate_existing=True)).one_or_none()
+    if usage is None:
+        session.execute(insert(StorageUsage).values(user_id=user_id).on_conflict_do_nothing())
+        usage = session.scalars(wanted).one()
+    return usage
+
+
+def limits(session: Session, user_id: uuid.UUID) -> tuple[int | None, int | None]:
+    """(bytes, photos) that an administrator set for the account; None is the default."""
+    quota_bytes, quota_photos = session.execute(
+        select(User.quota_bytes, User.quota_photos).where(User.id == user_id)
+    ).one()
+    return quota_bytes, quota_photos
+
+
+def used(session: Session, user_ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
+    """(bytes, photos) that accounts store; an account that never stored anything is missing."""
+    rows = session.execute(
+        select(StorageUsage.user_id, StorageUsage.bytes, StorageUsage.photos).where(StorageUsage.user_id.in_(user_ids))
+    )
+    return {user_id: (size, photos) for user_id, size, photos in rows}
+
+
+def release(session: Session, photo_ids: list[uuid.UUID]) -> None:
+    """Stop counting these photos, which the session has locked and which are about to fail or to be erased."""
+    counted = (
+        select(Gallery.owner_id, func.count().label("photos"), func.sum(Photo.file_size).label("bytes"))
+        .join(Photo, Photo.gallery_id == Gallery.id)
+        .where(Photo.id.in_(photo_ids), _COUNTS)
+        .group_by(Gallery.owner_id)
+    )
+    owners = select(counted.subquery().c.owner_id)
+    # In one order, for whoever else releases photos of several accounts.
+    session.execute(
+        select(StorageUsage.user_id)
+        .where(StorageUsage.user_id.in_(owners))
+        .order_by(StorageUsage.user_id)
+        .with_for_update()
+    )
+    gone = counted.subquery()
+    session.execute(
+        update(StorageUsage)
+        .where(StorageUsage.user_id == gone.c.owner_id)
+        .values(
+            photos=func.greatest(StorageUsage.photos - gone.c.photos, 0),
+            bytes=func.greatest(StorageUsage.bytes - gone.c.bytes, 0),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def unchecked(session: Session, every: dt.timedelta, limit: int) -> list[uuid.UUID]:
+    """Accounts whose counter was not compared with their photos for that long, the longest first."""
+    return list(
+        session.scalars(
+            select(User.id)
+            .join(StorageUsage, StorageUsage.user_id == User.id, isouter=True)
+            .where(or_(StorageUsage.checked_at.is_(None), StorageUsage.checked_at < func.now() - every))
+            .order_by(StorageUsage.checked_at.asc().nulls_first(), User.id)
+            .limit(limit)
+        )
+    )
+
+
+def compared(session: Session, user_id: uuid.UUID) -> Row[int, int, int, int] | None:
+    """(counted photos, counted bytes, photos, bytes), in one statement and so of one moment; None for no account."""
+    photos, size = (stored(user_id, what).scalar_subquery() for what in (func.count(), func.sum(Photo.file_size)))
+    return session.execute(
+        select(
+            func.coalesce(StorageUsage.photos, 0),
+            func.coalesce(StorageUsage.bytes, 0),
+            photos,
+            func.coalesce(size, 0),
+        )
+        .select_from(User)
+        .join(StorageUsage, StorageUsage.user_id == User.id, isouter=True)
+        .where(User.id == user_id)
+    ).one_or_none()
+
+
+def stored(user_id: uuid.UUID, what: Any) -> Select[Any]:
+    """An aggregate over the photos of an account that count."""
+    return select(what).select_from(Photo).join(Gallery).where(Gallery.owner_id == user_id, _COUNTS)

@@ -1,0 +1,126 @@
+"""Quotas: what an account may store. Decided while its counter is locked, so parallel uploads cannot exceed them."""
+
+import datetime as dt
+import logging
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from safelight.config import settings
+from safelight.db.engine import transaction
+from safelight.errors import Conflict, TooLarge
+from safelight.models import Photo, StorageUsage, User
+from safelight.quotas import queries
+from safelight.quotas.schemas import QuotaOut
+
+log = logging.getLogger(__name__)
+
+PUBLIC_BYTES = 2**40
+"""Default for a service that others can reach: 1 TiB."""
+PUBLIC_PHOTOS = 250_000
+"""Default for a service that others can reach."""
+CHECKED_EVERY = dt.timedelta(days=1)
+ASK = "Delete photos, or ask who runs this service for more room."
+
+
+class BytesExceeded(TooLarge):
+    code = "quota_bytes"
+    title = "The account has no room for this photo"
+
+
+class PhotosExceeded(Conflict):
+    code = "quota_photos"
+    title = "The account holds as many photos as it may"
+
+
+@dataclass(slots=True)
+class Room:
+    """The room that is left in an account, whose counter the session has locked."""
+
+    usage: StorageUsage
+    bytes_allowed: int | None
+    photos_allowed: int | None
+
+    def take(self, filename: str, size: int) -> None:
+        """Count one photo of `size` bytes. Raises BytesExceeded, PhotosExceeded; then it is not counted."""
+        used, photos = self.usage.bytes, self.usage.photos
+        if self.photos_allowed is not None and photos + 1 > self.photos_allowed:
+            raise PhotosExceeded(
+                f"The account holds {photos:,} of the {self.photos_allowed:,} photos that it may hold. {ASK}"
+            )
+        if self.bytes_allowed is not None and used + size > self.bytes_allowed:
+            raise BytesExceeded(
+                f"“{filename}” has {human(size)}. The account holds {human(used)} of the {human(self.bytes_allowed)}"
+                f" that it may hold. {ASK}"
+            )
+        self.usage.bytes, self.usage.photos = used + size, photos + 1
+
+
+def hold(session: Session, user_id: uuid.UUID) -> Room:
+    """The room of an account, for itself alone until the transaction ends."""
+    usage = queries.lock(session, user_id)
+    return Room(usage, *_allowed(*queries.limits(session, user_id)))
+
+
+def release(session: Session, photo_ids: list[uuid.UUID]) -> None:
+    """Stop counting photos that are about to fail or to be erased; the session has locked them."""
+    if photo_ids:
+        queries.release(session, photo_ids)
+
+
+def show(session: Session, users: list[User]) -> dict[uuid.UUID, QuotaOut]:
+    """What each of these accounts stores and may store."""
+    used = queries.used(session, [user.id for user in users])
+    shown = {}
+    for user in users:
+        (size, photos), allowed = used.get(user.id, (0, 0)), _allowed(user.quota_bytes, user.quota_photos)
+        shown[user.id] = QuotaOut(
+            bytes_used=size, bytes_allowed=allowed[0], photos_used=photos, photos_allowed=allowed[1]
+        )
+    return shown
+
+
+def check(limit: int) -> int:
+    """Compare accounts' counters with their photos, each once a day and `limit` at a time; how many were wrong."""
+    with transaction() as session:
+        accounts = queries.unchecked(session, CHECKED_EVERY, limit)
+    return sum(_correct(user_id) for user_id in accounts)
+
+
+def _correct(user_id: uuid.UUID) -> bool:
+    with transaction() as session:
+        found = queries.compared(session, user_id)
+        if found is None:
+            return False  # the account was erased
+        photos, size, *right = found
+        wrong = [photos, size] != right
+        usage = queries.lock(session, user_id)
+        if wrong:
+            # Counted again under the lock: in a new statement, which sees what was committed before it.
+            usage.photos = session.scalar(queries.stored(user_id, func.count())) or 0
+            usage.bytes = int(session.scalar(queries.stored(user_id, func.sum(Photo.file_size))) or 0)
+            told = {"user_id": str(user_id), "counted": [photos, int(size)], "stored": [usage.photos, usage.bytes]}
+            log.error("storage counter was wrong", extra=told)
+        usage.checked_at = func.now()
+        return wrong
+
+
+def _allowed(quota_bytes: int | None, quota_photos: int | None) -> tuple[int | None, int | None]:
+    """(bytes, photos) that may be stored, from what was set for the account; None where there is no limit."""
+    configured = settings()
+    public = (PUBLIC_BYTES, PUBLIC_PHOTOS) if configured.is_public else (0, 0)
+    chosen = (quota_bytes, configured.quota_bytes, public[0]), (quota_photos, configured.quota_photos, public[1])
+    size, photos = (next(value for value in values if value is not None) for values in chosen)
+    return size or None, photos or None
+
+
+def human(size: int) -> str:
+    """A size for people: `512 bytes`, `15.0 MiB`, `1.5 GiB`."""
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:,.1f} {unit}" if unit != "bytes" else f"{size} bytes"
+        value /= 1024
+    return f"{value:,.1f} TiB"

@@ -1,0 +1,319 @@
+"""What an account may store: exact however many upload at once, given back when photos fail or go, and never lost."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import Counter
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from safelight import sweep
+from safelight.photos import processing
+from safelight.quotas.service import PUBLIC_BYTES, PUBLIC_PHOTOS, human
+from safelight.storage import storage
+from tests import product
+from tests.api import Photographer, jpeg, post_form, run_jobs
+from tests.functions.access import administrator
+from tests.functions.support import in_parallel, problem, sql
+
+pytestmark = pytest.mark.usefixtures("shared_api")
+
+
+@pytest.fixture(scope="module")
+def boss(shared_api: str) -> Photographer:
+    assert shared_api
+    return administrator()
+
+
+def me(who: Photographer) -> dict[str, Any]:
+    shown: dict[str, Any] = who.call("GET", "/auth/me").json()
+    return shown
+
+
+def used(who: Photographer) -> tuple[int, int]:
+    quota = me(who)["quota"]
+    return quota["photos_used"], quota["bytes_used"]
+
+
+def stored(who: Photographer) -> tuple[int, int]:
+    """What the rows say."""
+    [(photos, size)] = sql(
+        "SELECT count(*), coalesce(sum(file_size), 0)::bigint FROM photos p JOIN galleries g ON g.id = p.gallery_id"
+        " JOIN users u ON u.id = g.owner_id WHERE u.email = :email AND p.status <> 'failed'",
+        email=who.email,
+    )
+    return photos, size
+
+
+def limit(boss: Photographer, who: Photographer, **quota: int | None) -> dict[str, Any]:
+    answer = boss.call("PATCH", f"/admin/users/{me(who)['id']}", json=quota)
+    assert answer.status_code == 200, answer.text
+    changed: dict[str, Any] = answer.json()
+    return changed
+
+
+def announce(who: Photographer, gallery: str, size: int = 1000) -> httpx.Response:
+    body = {"filename": "rings.jpg", "content_type": "image/jpeg", "file_size": size}
+    return who.call("POST", f"/galleries/{gallery}/photos", json=body)
+
+
+def batch(who: Photographer, gallery: str, *photos: dict[str, Any]) -> list[dict[str, Any]]:
+    usual = {"filename": "rings.jpg", "content_type": "image/jpeg", "file_size": 1000}
+    answer = who.call("POST", f"/galleries/{gallery}/photos/batch", json={"photos": [usual | one for one in photos]})
+    assert answer.status_code == 201, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def test_the_account_shows_what_it_stores_and_may_store(boss: Photographer) -> None:
+    anna = Photographer.registered()
+    nothing = {"bytes_used": 0, "bytes_allowed": None, "photos_used": 0, "photos_allowed": None}
+    assert me(anna)["quota"] == nothing
+    announce(anna, anna.gallery()["id"], 700)
+    changed = limit(boss, anna, quota_bytes=5000, quota_photos=3)
+    allowed = {"bytes_used": 700, "bytes_allowed": 5000, "photos_used": 1, "photos_allowed": 3}
+    assert (changed["quota_bytes"], changed["quota_photos"], changed["quota"]) == (5000, 3, allowed)
+    assert me(anna)["quota"] == allowed
+    assert anna.call("PATCH", "/auth/me", json={"settings": {"a": 1}}).json()["quota"] == allowed
+    listed = boss.call("GET", "/admin/users?limit=200").json()["items"]
+    assert [one["quota"] for one in listed if one["email"] == anna.email] == [allowed]
+    # What is not given stays; null is the default again.
+    assert limit(boss, anna, quota_photos=None)["quota"] == allowed | {"photos_allowed": None}
+    assert limit(boss, anna, quota_bytes=0)["quota"]["bytes_allowed"] is None
+    for bad in ({"quota_bytes": -1}, {"quota_photos": "many"}, {"quota_bytes": 2**60}, {"quota_photos": 1.5}):
+        problem(boss.call("PATCH", f"/admin/users/{me(anna)['id']}", json=bad), 422, "invalid")
+    problem(anna.call("PATCH", f"/admin/users/{me(anna)['id']}", json={"quota_bytes": 0}), 403, "forbidden")
+
+
+def test_what_does_not_fit_is_refused_with_a_sentence_and_writes_nothing(boss: Photographer) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    limit(boss, anna, quota_bytes=3 * 2**20, quota_photos=2)
+    assert announce(anna, gallery, 2 * 2**20).status_code == 201
+    told = problem(announce(anna, gallery, 2**20 + 1), 413, "quota_bytes")["detail"]
+    assert "The account holds 2.0 MiB of the 3.0 MiB that it may hold." in told
+    assert "Delete photos, or ask" in told
+    assert announce(anna, gallery, 2**20).status_code == 201
+    told = problem(announce(anna, gallery, 1), 409, "quota_photos")["detail"]
+    assert told.startswith("The account holds 2 of the 2 photos that it may hold.")
+    assert used(anna) == stored(anna) == (2, 3 * 2**20)
+    ben = Photographer.registered()
+    assert announce(ben, ben.gallery()["id"]).status_code == 201
+
+
+def test_in_a_batch_what_fits_is_taken_in_the_order_given(boss: Photographer) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    limit(boss, anna, quota_bytes=2500)
+    items = batch(anna, gallery, {}, {"file_size": 1600}, {}, {"file_size": 501}, {"file_size": 500}, {"file_size": 1})
+    codes = [item["problem"]["code"] if "problem" in item else None for item in items]
+    assert codes == [None, "quota_bytes", None, "quota_bytes", None, "quota_bytes"]
+    assert items[1]["problem"]["status"] == 413
+    assert all(item.keys() == {"problem"} or item.keys() == {"photo", "upload"} for item in items)
+    assert used(anna) == stored(anna) == (3, 2500)
+
+
+def test_the_same_key_again_is_the_same_photo_counted_once() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    data = jpeg()
+    sent = {"file_size": len(data), "crc32": "AAAAAA==", "key": "IMG_1"}
+    first, twin, other = batch(anna, gallery, sent, sent, {"key": "IMG_2"})
+    assert first["photo"] == twin["photo"]
+    [again] = batch(anna, gallery, sent)
+    assert again["photo"] == first["photo"]
+    assert again["upload"]["fields"]["x-amz-checksum-crc32"] == "AAAAAA=="
+    assert used(anna) == stored(anna) == (2, len(data) + 1000)
+    for changed in ({"file_size": len(data) + 1}, {"content_type": "image/png"}):
+        assert batch(anna, gallery, sent | changed)[0]["problem"]["code"] == "key_taken"
+    elsewhere = anna.gallery()["id"]
+    assert batch(anna, elsewhere, sent)[0]["photo"]["id"] != first["photo"]["id"]
+    # What has arrived needs no form; what failed or was deleted is no longer in the way.
+    anna.call("DELETE", f"/photos/{other['photo']['id']}")
+    sql("UPDATE photos SET status = 'processing' WHERE id = :id", id=first["photo"]["id"])
+    arrived, new = batch(anna, gallery, sent, {"key": "IMG_2"})
+    assert (arrived["photo"]["id"], arrived["upload"]) == (first["photo"]["id"], None)
+    assert new["photo"]["id"] != other["photo"]["id"]
+    assert used(anna) == stored(anna)
+
+
+def test_many_announce_the_same_keys_at_once() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    keys = [{"key": f"IMG_{n}"} for n in range(10)]
+
+    def shuffled(seed: int) -> set[str]:
+        mine = keys.copy()
+        random.Random(seed).shuffle(mine)
+        return {item["photo"]["id"] for item in batch(anna, gallery, *mine)}
+
+    assert len(set[str]().union(*in_parallel(40, shuffled))) == 10
+    assert used(anna) == stored(anna) == (10, 10_000)
+
+
+def test_two_hundred_parallel_requests_take_exactly_what_there_is(boss: Photographer) -> None:
+    anna, ben, cleo = (Photographer.registered() for _ in range(3))
+    galleries = {who.email: who.gallery()["id"] for who in (anna, ben, cleo)}
+    limit(boss, anna, quota_photos=40)
+    limit(boss, ben, quota_bytes=33_500)
+
+    def one(number: int) -> tuple[str, int]:
+        who = (anna, ben, cleo)[0 if number % 4 < 2 else number % 4 - 1]
+        return who.email, announce(who, galleries[who.email]).status_code
+
+    answers = Counter(in_parallel(400, one))
+    assert answers == {
+        (anna.email, 201): 40, (anna.email, 409): 160,
+        (ben.email, 201): 33, (ben.email, 413): 67,
+        (cleo.email, 201): 100,
+    }  # fmt: skip
+    assert [used(who) for who in (anna, ben, cleo)] == [(40, 40_000), (33, 33_000), (100, 100_000)]
+    assert [stored(who) for who in (anna, ben, cleo)] == [(40, 40_000), (33, 33_000), (100, 100_000)]
+
+
+def test_the_bucket_takes_no_more_than_was_counted() -> None:
+    anna = Photographer.registered()
+    data = jpeg()
+    made = anna.announce(anna.gallery()["id"], data[:-1])
+    assert post_form(made["upload"], data).status_code >= 400
+    assert storage().head(f"incoming/{made['photo']['id']}") is None
+
+
+def test_what_fails_expires_or_is_erased_gives_its_room_back(boss: Photographer) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    limit(boss, anna, quota_photos=4)
+    data = jpeg()
+    good = anna.upload(gallery, data)
+    bad = anna.upload(gallery, b"no picture")
+    lost = anna.announce(gallery, data)["photo"]["id"]
+    run_jobs()
+    assert [anna.photo(one)["status"] for one in (good, bad, lost)] == ["ready", "failed", "pending"]
+    assert used(anna) == stored(anna) == (2, 2 * len(data))
+    sql(
+        "UPDATE photos SET created_at = now() - interval '2 hours', updated_at = now() - interval '2 hours'"
+        " WHERE id = :id",
+        id=lost,
+    )
+    assert sweep.run().expired == 1
+    assert used(anna) == stored(anna) == (1, len(data))
+    anna.call("DELETE", f"/photos/{good}")
+    assert used(anna) == (1, len(data))  # its bytes are still in the bucket
+    sweep.run()
+    assert used(anna) == stored(anna) == (0, 0)
+
+
+def test_a_photo_given_up_or_failed_twice_is_given_back_once() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    anna.announce(gallery, jpeg())
+    photo_id = anna.upload(gallery)
+    sql("UPDATE jobs SET attempts = max_attempts WHERE subject_id = :id", id=photo_id)
+    run_jobs()
+    assert anna.photo(photo_id)["failure_reason"] == processing.GAVE_UP
+    from safelight.db.engine import transaction
+
+    with transaction() as session:
+        processing.give_up(session, uuid.UUID(photo_id), "again")
+    anna.call("DELETE", f"/photos/{photo_id}")
+    sweep.run()
+    assert used(anna) == stored(anna) == (1, len(jpeg()))
+
+
+def test_a_closed_account_leaves_no_counter() -> None:
+    anna = Photographer.registered()
+    anna.upload(anna.gallery()["id"])
+    run_jobs()
+    user_id = me(anna)["id"]
+    assert anna.call("DELETE", "/auth/me").status_code == 204
+    sweep.run()
+    sweep.run()
+    assert sql("SELECT count(*) FROM users WHERE id = :id", id=user_id) == [(0,)]
+    assert sql("SELECT count(*) FROM storage_usage WHERE user_id = :id", id=user_id) == [(0,)]
+
+
+def test_a_counter_that_drifted_is_corrected_once_a_day(caplog: pytest.LogCaptureFixture) -> None:
+    anna, ben = Photographer.registered(), Photographer.registered()
+    announce(anna, anna.gallery()["id"], 700)
+    announce(ben, ben.gallery()["id"], 800)
+    ids = [me(who)["id"] for who in (anna, ben)]
+    sql("UPDATE storage_usage SET checked_at = now()")
+    sql("UPDATE storage_usage SET bytes = 1, photos = 9 WHERE user_id = :id", id=ids[0])
+    assert sweep.run().corrected == 0
+    sql("UPDATE storage_usage SET checked_at = now() - interval '25 hours' WHERE user_id = ANY(:ids)", ids=ids)
+    assert sweep.run().corrected == 1
+    assert [used(anna), used(ben)] == [(1, 700), (1, 800)]
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["storage counter was wrong"]
+    assert sweep.run().corrected == 0
+
+
+def test_uploads_failures_deletions_and_sweeps_at_once_end_with_equal_counts(boss: Photographer) -> None:
+    """Random and parallel; transactions that would wait for each other would be ended by Postgres, with a 500 here."""
+    people = [Photographer.registered() for _ in range(4)]
+    for who in people:
+        limit(boss, who, quota_photos=30, quota_bytes=60_000)
+    galleries = [(who, who.gallery()["id"]) for who in people for _ in range(2)]
+    photos: list[tuple[Photographer, str]] = []
+
+    def act(number: int) -> None:
+        chance = random.Random(number)
+        who, gallery = chance.choice(galleries)
+        kind = chance.randrange(10)
+        if kind < 4:
+            many = [{"file_size": chance.randrange(1, 4000)} for _ in range(chance.randrange(1, 6))]
+            photos.extend((who, item["photo"]["id"]) for item in batch(who, gallery, *many) if "photo" in item)
+        elif kind < 6 and photos:
+            owner, photo = chance.choice(photos)
+            assert owner.call("DELETE", f"/photos/{photo}").status_code in (204, 404)
+        elif kind < 8 and photos:
+            owner, photo = chance.choice(photos)
+            storage().write(f"incoming/{photo}", b"no picture", "image/jpeg")
+            assert owner.call("POST", f"/photos/{photo}/complete").status_code in (200, 404)
+        elif kind == 8:
+            run_one()
+        else:
+            sweep.run()
+
+    in_parallel(240, act, threads=8)
+    run_jobs()
+    sweep.run()
+    assert [used(who) for who in people] == [stored(who) for who in people]
+    assert all(photos <= 30 and size <= 60_000 for photos, size in map(used, people))
+
+
+def run_one() -> None:
+    """A worker's look at one job."""
+    from functions.process_photo.app import handler
+    from tests.api import sqs_event
+
+    assert handler(sqs_event(f"jobs/process_photo/{uuid.uuid4()}"), None) == {"batchItemFailures": []}
+
+
+def test_defaults_are_no_limit_on_this_machine_and_a_wide_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+
+    def allowed(**variables: str) -> tuple[int | None, int | None]:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            product.forget()
+            quota = me(anna)["quota"]
+        product.forget()
+        return quota["bytes_allowed"], quota["photos_allowed"]
+
+    assert allowed() == (None, None)
+    assert allowed(QUOTA_BYTES="1000", QUOTA_PHOTOS="7") == (1000, 7)
+    public = "https://gallery.example.com"
+    assert allowed(BASE_URL=public) == (PUBLIC_BYTES, PUBLIC_PHOTOS)
+    assert allowed(BASE_URL=public, QUOTA_BYTES="0", QUOTA_PHOTOS="0") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (15 * 2**20, "15.0 MiB"), (2**40, "1.0 TiB"), (3 * 2**50, "3,072.0 TiB")],
+)
+def test_sizes_are_told_in_words(size: int, words: str) -> None:
+    assert human(size) == words

@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 # Tests start hundreds of interpreters: without bytecode on the disk each compiles what it imports, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up dev demo admin invite reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
+.PHONY: help up dev demo env admin invite reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ dev: venv ## The same, restarting functions and worker when their code changes
 
 demo: venv ## Fill the running stack with a gallery and print its share address
 	@$(PYTHON) -m local.demo $(ARGS)
+
+env: ## Write .env, the settings of docker-compose.yml, with random secrets
+	@$(or $(shell command -v python3),$(PYTHON)) -I local/env.py
 
 admin: venv ## Make EMAIL an administrator of the running stack; prints a new password, with KEY=1 an API key too
 	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)" $(if $(KEY),--key)

@@ -5,7 +5,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from safelight.config import Settings
+from safelight.config import Misconfigured, Settings, checked
 
 GIVEN = {"DATABASE_URL": "postgresql://a:b@c/d", "JWT_SECRET": "x" * 32, "BUCKET": "b"}
 
@@ -64,3 +64,42 @@ def test_who_may_register_is_one_of_three() -> None:
     for value in ("Open", "no", "invited"):
         with pytest.raises(ValidationError, match="'open', 'invite' or 'closed'"):
             loaded(REGISTRATION=value)
+
+
+PUBLIC = "https://gallery.example.com"
+PUBLISHED = {
+    "JWT_SECRET": ["only-for-this-machine-never-for-a-server", "Change-Me", "secret"],
+    "the password in DATABASE_URL": ["safelight", "postgres", "p%61ssword"],
+    "AWS_SECRET_ACCESS_KEY": ["safelight-local", "minioadmin", "MinioAdmin"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in PUBLISHED for value in PUBLISHED[name]])
+def test_a_published_secret_is_refused_where_others_can_reach_the_service(name: str, value: str) -> None:
+    given = {name: value} if name.isupper() else {"DATABASE_URL": f"postgresql://safelight:{value}@db/safelight"}
+    for base_url in ("http://127.0.0.1:8000", "http://localhost:3000", "http://[::1]:8000", "http://a.localhost"):
+        assert not loaded(BASE_URL=base_url, **given).is_public
+    for base_url in (PUBLIC, "http://192.168.1.7:8000", "http://0.0.0.0:8000", "https://localhost.example.com"):
+        with pytest.raises(Misconfigured) as raised:
+            checked(GIVEN | given | {"BASE_URL": base_url})
+        message = str(raised.value)
+        assert message.startswith(f"{name}: this value is published")
+        assert "`make env`" in message
+        assert value not in message
+
+
+def test_a_server_needs_a_long_token_secret_and_takes_random_ones() -> None:
+    with pytest.raises(ValidationError, match="JWT_SECRET must be a random value of 32 characters or more"):
+        loaded(BASE_URL=PUBLIC, JWT_SECRET="x" * 31)
+    given = loaded(BASE_URL=PUBLIC, DATABASE_URL="postgresql://safelight:9f2c@db/safelight", AWS_SECRET_ACCESS_KEY="k")
+    assert given.is_public
+    # The name of an account is no secret, and a database may know its users otherwise than by a password.
+    assert loaded(BASE_URL=PUBLIC, DATABASE_URL="postgresql://safelight@db/x", AWS_ACCESS_KEY_ID="safelight").bucket
+
+
+def test_quotas_are_numbers_and_none_is_negative() -> None:
+    assert (loaded().quota_bytes, loaded(QUOTA_BYTES="0").quota_bytes) == (None, 0)
+    for name in ("QUOTA_BYTES", "QUOTA_PHOTOS"):
+        for value in ("-1", "10 GB", "1.5"):
+            with pytest.raises(ValidationError, match=name.lower()):
+                loaded(**{name: value})

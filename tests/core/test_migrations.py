@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -49,6 +50,49 @@ def test_the_newest_revision_is_what_the_models_say_and_the_way_back_is_clean() 
     assert tables() == set()
     assert handler({}, None) == {"revision": revision}
     command.check(config)
+
+
+OLDER = """
+    INSERT INTO users (id, email, password_hash) VALUES ('{anna}', 'anna@example.com', 'x'), ('{ben}', 'b@b.de', 'x');
+    INSERT INTO galleries (id, owner_id) VALUES ('{anna}', '{anna}');
+    INSERT INTO photos (id, gallery_id, filename, content_type, file_size, s3_key, status, position, deleted_at) VALUES
+        ('{photo}', '{anna}', 'a', 'image/jpeg', 10, 'a', 'processing', 1, NULL),
+        (gen_random_uuid(), '{anna}', 'b', 'image/jpeg', 200, 'b', 'ready', 2, now()),
+        (gen_random_uuid(), '{anna}', 'c', 'image/jpeg', 4000, 'c', 'failed', 3, NULL);
+    INSERT INTO analyses (id, owner_id, photo_id, status) VALUES ('{photo}', '{anna}', '{photo}', 'processing');
+    INSERT INTO archives (digest, gallery_id, size, part_size, parts, upload_id, status)
+        VALUES ('d', '{anna}', 1, 1, 1, 'u', 'building');
+    INSERT INTO reprocessings (id, gallery_id, what) VALUES ('{photo}', '{anna}', 'clean');
+    INSERT INTO jobs (id, kind, subject_id, payload) VALUES
+        (gen_random_uuid(), 'process_photo', '{photo}', '{{}}'), (gen_random_uuid(), 'find_faces', '{photo}', '{{}}'),
+        (gen_random_uuid(), 'build_archive', gen_random_uuid(), '{{"digest": "d"}}'),
+        (gen_random_uuid(), 'reprocess_gallery', '{photo}', '{{}}'),
+        (gen_random_uuid(), 'process_photo', gen_random_uuid(), '{{}}')
+"""
+
+
+def test_what_accounts_store_already_is_counted_and_their_jobs_have_owners() -> None:
+    config = Config(product.ROOT / "alembic.ini")
+    anna, ben, photo = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    handler({}, None)
+    command.downgrade(config, "0015")
+    with transaction() as session:
+        for statement in OLDER.format(anna=anna, ben=ben, photo=photo).split(";"):
+            session.connection().exec_driver_sql(statement)
+    handler({}, None)
+    with transaction() as session:
+        counted = session.execute(text("SELECT user_id, photos, bytes FROM storage_usage"))
+        assert {tuple(row) for row in counted} == {(anna, 2, 210), (ben, 0, 0)}
+        owners = session.execute(text("SELECT kind, owner_id FROM jobs"))
+        assert sorted((kind, owner.int) for kind, owner in owners) == [
+            ("build_archive", anna.int),
+            ("find_faces", anna.int),
+            ("process_photo", 0),
+            ("process_photo", anna.int),
+            ("reprocess_gallery", anna.int),
+        ]
+        session.execute(text("DELETE FROM jobs"))
+        session.execute(text("DELETE FROM users"))
 
 
 def test_a_difference_would_be_noticed() -> None:

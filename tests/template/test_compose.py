@@ -6,8 +6,12 @@ import importlib.util
 import json
 import os
 import re
+import shutil
+import stat
+import string
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,6 +20,7 @@ import yaml
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from local import env
 from local.bucket import REGION
 from local.objectstore import ObjectStore
 from safelight.config import Settings
@@ -25,6 +30,7 @@ MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 OURS = ("setup", "downloads", "worker")
 # Read by the start script, Python and the shell; not by safelight.config.
 FOREIGN = {"PYTHONPATH", "PATH", "HOST"}
+SECRETS = {name: make() for name, make in env.SECRETS.items()}
 
 
 def compose() -> dict[str, Any]:
@@ -32,9 +38,28 @@ def compose() -> dict[str, Any]:
     return loaded
 
 
+def variables() -> dict[str, str | None]:
+    """Every variable of the file, with its default; None where it is required."""
+    text = (document.ROOT / "docker-compose.yml").read_text()
+    found = re.findall(r"\$\{([A-Z0-9_]+)(:[-?])([^}]*)\}", text)
+    assert len(found) == text.count("${")
+    return {name: value if operator == ":-" else None for name, operator, value in found}
+
+
+def written() -> dict[str, str]:
+    """The variables that `make env` writes."""
+    return parsed(env.fill((document.ROOT / env.EXAMPLE).read_text(), SECRETS))
+
+
+def parsed(text: str) -> dict[str, str]:
+    """As Compose reads a file of variables."""
+    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
 def default(value: str) -> str:
-    """What Compose makes of `${NAME:-value}` when nobody sets NAME."""
-    return re.sub(r"\$\{[A-Z0-9_]+:-([^}]*)\}", r"\1", value)
+    """What Compose makes of `${NAME:-value}` and `${NAME:?message}` with the .env that `make env` writes."""
+    known = written()
+    return re.sub(r"\$\{([A-Z0-9_]+):[-?]([^}]*)\}", lambda found: known[found[1]] or found[2], value)
 
 
 def settings_of(service: str) -> dict[str, str]:
@@ -55,7 +80,8 @@ def test_every_variable_is_a_setting_and_the_settings_load(service: str) -> None
     loaded = Settings.from_environment(given)
     assert loaded.s3_endpoint == "http://s3:9000"
     assert loaded.s3_public_endpoint == "http://127.0.0.1:9000"
-    assert loaded.database_url.get_secret_value() == "postgresql://safelight:safelight@db:5432/safelight"
+    url = f"postgresql://safelight:{SECRETS['POSTGRES_PASSWORD']}@db:5432/safelight"
+    assert loaded.database_url.get_secret_value() == url
 
 
 def test_every_service_of_ours_has_the_same_settings() -> None:
@@ -64,8 +90,102 @@ def test_every_service_of_ours_has_the_same_settings() -> None:
 
 
 def test_sam_local_runs_with_the_same_settings() -> None:
-    theirs: dict[str, str] = json.loads((document.ROOT / "events" / "sam-local.json").read_text())["Parameters"]
+    text = string.Template((document.ROOT / env.SAM_EXAMPLE).read_text()).substitute(SECRETS)
+    theirs: dict[str, str] = json.loads(text)["Parameters"]
     assert theirs == settings_of("worker")
+
+
+def test_every_secret_is_required_and_everything_else_has_a_default() -> None:
+    assert {name for name, value in variables().items() if value is None} == set(env.SECRETS)
+    text = (document.ROOT / "docker-compose.yml").read_text()
+    assert all(name.group(1) == "run make env" for name in re.finditer(r":\?([^}]*)\}", text))
+
+
+def test_the_example_has_every_variable_explains_it_and_holds_no_secret() -> None:
+    text = (document.ROOT / env.EXAMPLE).read_text()
+    example = parsed(text)
+    assert example.keys() == variables().keys()
+    assert {name for name in env.SECRETS if example[name]} == set()
+    # Where it gives a value, that is the default of the file.
+    assert {name: value for name, value in example.items() if value} == {
+        name: variables()[name] for name, value in example.items() if value
+    }
+    paragraphs = [block for block in text.split("\n\n") if parsed(block)]
+    explained = {name for block in paragraphs if block.startswith("# ") for name in parsed(block)}
+    assert explained | {"PYTHON_IMAGE", "POSTGRES_IMAGE"} == example.keys()
+
+
+def test_what_make_env_writes_is_accepted_on_a_server() -> None:
+    public = settings_of("worker") | {"BASE_URL": "https://gallery.example.com"}
+    assert Settings.from_environment(public).is_public
+    for name in ("JWT_SECRET", "AWS_SECRET_ACCESS_KEY"):
+        with pytest.raises(ValueError, match="published"):
+            Settings.from_environment(public | {name: "safelight-local"})
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What `make env` needs of a checkout, and git to ask what it ignores."""
+    for name in ("local/env.py", env.EXAMPLE, env.SAM_EXAMPLE, "Makefile", ".gitignore"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(document.ROOT / name, tmp_path / name)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    return tmp_path
+
+
+def make_env(checkout: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "env"], cwd=checkout, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_make_env_writes_private_files_that_git_ignores(checkout: Path) -> None:
+    made = make_env(checkout)
+    assert made.returncode == 0, made.stderr
+    secrets = parsed((checkout / ".env").read_text())
+    for name in env.SECRETS:
+        assert len(secrets[name]) >= 20
+        assert secrets[name] not in made.stdout + made.stderr
+    sam = json.loads((checkout / ".env.sam.json").read_text())["Parameters"]
+    assert sam["JWT_SECRET"] == secrets["JWT_SECRET"]
+    for name in (".env", ".env.sam.json"):
+        assert stat.S_IMODE((checkout / name).stat().st_mode) == 0o600
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {line.split()[1] for line in status.stdout.splitlines()} == {
+        ".env.example", ".gitignore", "Makefile", "events/sam-local.json", "local/env.py"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link", "folder"])
+def test_make_env_changes_nothing_that_is_there(checkout: Path, kind: str) -> None:
+    path = checkout / ".env"
+    if kind == "file":
+        path.write_text("JWT_SECRET=mine\n")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(checkout / "elsewhere")
+    made = make_env(checkout)
+    assert made.returncode != 0
+    assert ".env exists already and was not changed" in made.stderr
+    assert not (checkout / "elsewhere").exists()
+    assert not (checkout / ".env.sam.json").exists()
+    if kind == "file":
+        assert path.read_text() == "JWT_SECRET=mine\n"
+    assert [one.name for one in checkout.iterdir() if one.name.startswith(".env.") and one.name != env.EXAMPLE] == []
+
+
+def test_make_env_makes_other_secrets_each_time(checkout: Path) -> None:
+    written = []
+    for _ in range(2):
+        assert make_env(checkout).returncode == 0
+        written.append(parsed((checkout / ".env").read_text()))
+        (checkout / ".env").unlink()
+    assert all(written[0][name] != written[1][name] for name in env.SECRETS)
 
 
 def test_the_parts_hold_what_the_settings_say() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -18,6 +18,14 @@ MAX_PHOTO_BYTES = 15 * MIB
 PLACEHOLDER_SECRETS = ("", "change-me", "changeme", "secret", "local")
 MIN_SECRET = 32
 """Characters."""
+PUBLISHED_SECRETS = frozenset({
+    *PLACEHOLDER_SECRETS,
+    # of releases of docker-compose.yml before there was `make env`
+    "safelight", "safelight-local", "only-for-this-machine-never-for-a-server",
+    # of the images that Postgres and object stores come in, and of their documentation
+    "postgres", "password", "mysecretpassword", "example", "minio", "minioadmin", "minio123", "rustfsadmin", "any",
+})  # fmt: skip
+"""Values that everybody can read somewhere, in lower case: for a server they are no secrets."""
 
 
 def _networks(value: object) -> object:
@@ -101,6 +109,26 @@ class Settings(BaseModel):
     def _check_origin_secrets(self) -> Self:
         if any(len(secret) < MIN_SECRET for secret in self.origin_secrets):
             raise ValueError(f"ORIGIN_SECRET must be a random value of {MIN_SECRET} characters or more, or two of them")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_published_secrets(self) -> Self:
+        if not self.is_public:
+            return self
+        database = unquote(urlsplit(self.database_url.get_secret_value()).password or "")
+        given = {
+            "JWT_SECRET": self.jwt_secret.get_secret_value(),
+            "the password in DATABASE_URL": database or None,
+            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key and self.aws_secret_access_key.get_secret_value(),
+        }
+        published = [name for name, value in given.items() if value is not None and value.lower() in PUBLISHED_SECRETS]
+        if published:
+            raise ValueError(
+                f"{', '.join(published)}: this value is published, so everybody knows it, and BASE_URL leads to more "
+                "than this machine. Set a random value; `make env` writes a file of them"
+            )
+        if len(self.jwt_secret.get_secret_value()) < MIN_SECRET:
+            raise ValueError(f"JWT_SECRET must be a random value of {MIN_SECRET} characters or more for a server")
         return self
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 # Tests start hundreds of interpreters: without bytecode on the disk each compiles what it imports, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up dev demo env admin invite reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
+.PHONY: help up dev demo env pin admin invite reprocess test test-long check format lint types imports template build bench fuzz lock coverage venv sam clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: venv ## Fill the running stack with a gallery and print its share address
 
 env: ## Write .env, the settings of docker-compose.yml, with random secrets
 	@$(or $(shell command -v python3),$(PYTHON)) -I local/env.py
+
+pin: ## Write the digests of images and the commits of actions, where the network allows (needs docker and git)
+	@$(or $(shell command -v python3),$(PYTHON)) -I local/pin.py
 
 admin: venv ## Make EMAIL an administrator of the running stack; prints a new password, with KEY=1 an API key too
 	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)" $(if $(KEY),--key)
@@ -84,7 +87,7 @@ coverage: venv ## The tests, with the lines of the core that none of them reache
 
 lock: venv ## Resolve requirements/*.in again into hashed requirements/*.txt
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv"; exit 1; }
-	@for name in dev core imaging vision cli tools bench; do \
+	@for name in bootstrap dev core imaging vision cli tools bench; do \
 		constraint=; case $$name in core|imaging|vision|cli) constraint="--constraint dev.txt";; esac; \
 		case $$name in imaging) constraint="$$constraint --no-emit-package pillow";; esac; \
 		(cd requirements && $(abspath $(UV)) pip compile --quiet --universal --python-version 3.13 --generate-hashes \

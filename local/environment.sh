@@ -6,6 +6,7 @@ set -eu
 directory=$1
 requirements=$2
 tools=.venv-tools
+bootstrap=$(dirname "$0")/../requirements/bootstrap.txt
 
 current() {
     cmp -s "$requirements" "$directory/requirements.txt" && "$directory/bin/python" -c '' 2>/dev/null
@@ -23,7 +24,9 @@ fi
 say() { printf '%s\n' "$*" >&2; }
 
 find_uv() {
-    for candidate in uv "$tools/uv/bin/uv" "${HOME:-/}/.local/bin/uv"; do
+    brought=$tools/uv/bin/uv
+    cmp -s "$bootstrap" "$tools/uv/requirements.txt" || brought=
+    for candidate in uv "$brought" "${HOME:-/}/.local/bin/uv"; do
         if command -v "$candidate" >/dev/null 2>&1 && "$candidate" --version >/dev/null 2>&1; then
             uv=$candidate
             return 0
@@ -34,8 +37,10 @@ find_uv() {
 
 bring_uv() {
     for python in python3.13 python3 python; do
-        if "$python" -m venv "$tools/uv" >/dev/null 2>&1 &&
-            "$tools/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv >/dev/null 2>&1; then
+        if "$python" -m venv --clear "$tools/uv" >/dev/null 2>&1 &&
+            "$tools/uv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+                --requirement "$bootstrap" >/dev/null 2>&1; then
+            cp "$bootstrap" "$tools/uv/requirements.txt"
             return 0
         fi
     done

@@ -44,3 +44,10 @@ def test_the_workflow_may_only_read() -> None:
     assert loaded["permissions"] == {"contents": "read"}
     for job in loaded["jobs"].values():
         assert job["timeout-minutes"] <= 30
+
+
+def test_actions_carry_a_full_version() -> None:
+    for job in jobs().values():
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"[\w.-]+/[\w.-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})", step["uses"]), step["uses"]

@@ -43,7 +43,7 @@ def digest(image: str) -> str:
 def commit(action: str, tag: str, repositories: str = REPOSITORIES) -> str:
     """The commit that an action's tag names, 40 digits. Raises Unresolved."""
     answer = _run("git", "ls-remote", f"{repositories}/{action}", f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}")
-    names = dict(reversed(line.split("\t")) for line in answer.splitlines())
+    names = {name: found for found, name in (line.split("\t") for line in answer.splitlines())}
     # An annotated tag is an object of its own; the second name is what it points to.
     found = names.get(f"refs/tags/{tag}^{{}}") or names.get(f"refs/tags/{tag}") or ""
     return _checked(f"{action}@{tag}", found, r"[0-9a-f]{40}")

@@ -175,7 +175,9 @@ def test_uv_is_brought_only_if_it_is_the_file_that_is_known(tmp_path: Path, righ
     wheel = tmp_path / "wheels" / "uv-1.0-py3-none-any.whl"
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("uv-1.0.data/scripts/uv", UV)
+        program = zipfile.ZipInfo("uv-1.0.data/scripts/uv")
+        program.external_attr = 0o755 << 16  # pip keeps that it may be run
+        archive.writestr(program, UV)
         archive.writestr("uv-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n")
         archive.writestr("uv-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("uv-1.0.dist-info/RECORD", "")

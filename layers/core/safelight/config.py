@@ -119,7 +119,7 @@ class Settings(BaseModel):
         given = {
             "JWT_SECRET": self.jwt_secret.get_secret_value(),
             "the password in DATABASE_URL": database or None,
-            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key and self.aws_secret_access_key.get_secret_value(),
+            "AWS_SECRET_ACCESS_KEY": (self.aws_secret_access_key or SecretStr("not set")).get_secret_value(),
         }
         published = [name for name, value in given.items() if value is not None and value.lower() in PUBLISHED_SECRETS]
         if published:

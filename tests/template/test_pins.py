@@ -176,7 +176,7 @@ def test_uv_is_brought_only_if_it_is_the_file_that_is_known(tmp_path: Path, righ
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
         program = zipfile.ZipInfo("uv-1.0.data/scripts/uv")
-        program.external_attr = 0o755 << 16  # pip keeps that it may be run
+        program.external_attr = 0o100755 << 16  # a regular file that may be run: pip keeps it so
         archive.writestr(program, UV)
         archive.writestr("uv-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n")
         archive.writestr("uv-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")

@@ -105,8 +105,8 @@ class KeyedUpload(BaseModel):
     upload: UploadForm | None
 
 
-class Problem(BaseModel):
-    """As RFC 9457."""
+class ItemProblem(BaseModel):
+    """The problem of one item (RFC 9457)."""
 
     type: Literal["about:blank"] = "about:blank"
     status: int
@@ -118,7 +118,7 @@ class Problem(BaseModel):
 class PhotoRefused(BaseModel):
     """Why this photo was not taken; the others of the batch were."""
 
-    problem: Problem
+    problem: ItemProblem
 
 
 class PhotoUploads(BaseModel):

@@ -53,6 +53,7 @@ TEXTS_OF: dict[int, dict[bytes, int]] = {
         b"title": 200 * 12,
         b"description": 5000 * 12,
         b"tags": 60 * 12,
+        b"key": 100 * 12,
     }
 }
 """By limit, the fields of a large body and the bytes that a text in each may have: 12 for an escaped character.

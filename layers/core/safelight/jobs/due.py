@@ -43,5 +43,10 @@ OWNERS = """
         WHERE kind = :kind AND owner_id = oldest.owner_id AND claimed_at IS NOT NULL
     ) AS served
     ORDER BY coalesce(running.jobs, 0), served.claimed_at NULLS FIRST, oldest.run_after
+    LIMIT 256
 """
-"""Owners of due jobs of `kind`, in the order in which they are served."""
+"""Owners of due jobs of `kind`, in the order in which they are served.
+
+The limit is above the number of workers of a kind. Each of them has at most one job locked, so one of so many owners has
+a job that is free.
+"""

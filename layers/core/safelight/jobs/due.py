@@ -47,6 +47,6 @@ OWNERS = """
 """
 """Owners of due jobs of `kind`, in the order in which they are served.
 
-The limit is above the number of workers of a kind. Each of them has at most one job locked, so one of so many owners has
-a job that is free.
+The limit is above the number of workers of a kind. Each of them has at most one job locked, so one of so many owners
+has a job that is free.
 """

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.hostile import SHAPES
 from safelight.accounts.schemas import ApiKeyCreate
-from safelight.photos.schemas import PhotoBatch, PhotoCreate
+from safelight.photos.schemas import KeyedPhoto, PhotoBatch
 from safelight.text import MAX_MARKS, UNKNOWN_TOLD, Body, Description
 from safelight.web import jsonbody, largebody
 from safelight.web.bodies import BATCH, LIMITS, TEXTS_OF, limit_of, words
@@ -184,7 +184,7 @@ BATCH_ROUTE = "POST /galleries/{gallery_id}/photos/batch"
 def test_every_route_of_a_large_body_names_its_fields() -> None:
     assert {limit for limit in LIMITS.values() if limit >= jsonbody.BEGINNING} == set(TEXTS_OF)
     assert [route for route in LIMITS if LIMITS[route] == BATCH] == [BATCH_ROUTE]
-    assert {name.decode() for name in TEXTS_OF[BATCH]} == {*PhotoBatch.model_fields, *PhotoCreate.model_fields}
+    assert {name.decode() for name in TEXTS_OF[BATCH]} == {*PhotoBatch.model_fields, *KeyedPhoto.model_fields}
 
 
 LARGE = {

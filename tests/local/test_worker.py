@@ -140,6 +140,32 @@ def test_many_jobs_of_one_kind_hide_none_of_another(
     worker._disconnect()
 
 
+@pytest.mark.parametrize("ended", ["raised", "reported"])
+def test_a_handler_that_fails_is_not_woken_again_at_once(
+    database: Connection, bucket_settings: Settings, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    """Its job is still due, and each look at the table would wake it for that."""
+    enqueue(database)
+    worker = Worker(SITE, bucket_settings.database_url.get_secret_value(), bucket_settings.bucket, concurrency=1)
+    (function,) = set(worker._kinds.values())
+    failing = _Handler()
+    monkeypatch.setattr(worker, "_handlers", {function: failing})
+    monkeypatch.setattr(worker, "_ticks", {})
+    worker.step()
+    [future] = worker._working[function]
+    if ended == "raised":
+        future.set_exception(ConnectionError())
+    else:
+        future.set_result({"batchItemFailures": [{"itemIdentifier": "one"}]})
+    for _ in range(3):
+        worker.step()
+    assert len(failing.events) == 1
+    worker._not_before.clear()  # as if the pause had passed
+    worker.step()
+    assert len(failing.events) == 2
+    worker._disconnect()
+
+
 class _Handler:
     """Takes events and never ends."""
 

@@ -57,7 +57,7 @@ NO_BODY = RefreshRequest()
 @app.post("/auth/register", status_code=201, response_model=UserOut)
 def register(body: RegisterRequest, session: DbSession, config: Config, client: CallingClient, now: Now) -> User:
     """Open an account; by `REGISTRATION`, with an invitation or not at all."""
-    secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
+    secret, per_hour = config.token_secret, config.registrations_per_hour
     return registration.register(session, body, config.registration, client.ip, secret, per_hour, now)
 
 
@@ -66,7 +66,7 @@ def login(
     body: LoginRequest, cookie: RefreshCookie, session: DbSession, config: Config, client: CallingClient, now: Now
 ) -> TokenPair:
     """Sign in with an e-mail or a username."""
-    secret = config.jwt_secret.get_secret_value()
+    secret = config.token_secret
     return cookie.keep(sessions.sign_in(session, body.name, body.password, client, secret, now))
 
 
@@ -80,7 +80,7 @@ def token(
     now: Now,
 ) -> TokenPair:
     """Sign in with an OAuth2 password form, as the API documentation's Authorize button does."""
-    secret = config.jwt_secret.get_secret_value()
+    secret = config.token_secret
     return cookie.keep(sessions.sign_in(session, form.username, form.password, client, secret, now))
 
 
@@ -94,7 +94,7 @@ def refresh(
     body: Annotated[RefreshRequest, Body()] = NO_BODY,
 ) -> TokenPair:
     """Replace a refresh token (from the body or the cookie) by its successor."""
-    secret = config.jwt_secret.get_secret_value()
+    secret = config.token_secret
     return cookie.keep(sessions.refresh(session, cookie.given(body), client, secret, now))
 
 
@@ -118,7 +118,7 @@ def update_me(
     patch: UserPatch, caller: CurrentCaller, session: DbSession, config: Config, client: CallingClient, now: Now
 ) -> MeOut:
     """Change the e-mail, the username (both need a confirmed password) or what my programs remember."""
-    secret, per_hour = config.jwt_secret.get_secret_value(), config.registrations_per_hour
+    secret, per_hour = config.token_secret, config.registrations_per_hour
     return service.update(session, caller.user, caller.session_id, patch, client.ip, secret, per_hour, now)
 
 
@@ -132,14 +132,14 @@ def delete_me(response: Response, cookie: RefreshCookie, caller: ConfirmedCaller
 @app.post("/auth/password", status_code=204)
 def change_password(body: PasswordRequest, caller: CurrentCaller, session: DbSession, config: Config, now: Now) -> None:
     """Set a new password; every other session ends, and every API key if `revoke_api_keys` says so."""
-    secret = config.jwt_secret.get_secret_value()
+    secret = config.token_secret
     service.change_password(session, caller.user, body, caller.session_id, secret, now)
 
 
 @app.post("/auth/confirm", status_code=204)
 def confirm_password(body: ConfirmRequest, caller: CurrentCaller, session: DbSession, config: Config, now: Now) -> None:
     """Give the password again, which opens sensitive calls to this session for ten minutes."""
-    secret = config.jwt_secret.get_secret_value()
+    secret = config.token_secret
     confirmation.confirm(session, caller.user, caller.session_id, body.password, secret, now)
 
 

@@ -3,31 +3,21 @@
 import ipaddress
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError, model_validator
 
 from safelight import addresses
+from safelight.published import MIN_SECRET, is_published
 
 MIB = 1024 * 1024
 MAX_PHOTO_BYTES = 15 * MIB
-PLACEHOLDER_SECRETS = ("", "change-me", "changeme", "secret", "local")
-MIN_SECRET = 32
-"""Characters."""
-PUBLISHED_SECRETS = frozenset({
-    *PLACEHOLDER_SECRETS,
-    # of releases of docker-compose.yml before there was `make env`
-    "safelight", "safelight-local", "only-for-this-machine-never-for-a-server",
-    # of the images that Postgres and object stores come in, and of their documentation
-    "postgres", "password", "mysecretpassword", "example", "minio", "minioadmin", "minio123", "rustfsadmin", "any",
-})  # fmt: skip
-"""Values that everybody can read somewhere, in lower case: for a server they are no secrets."""
-
-
 def _networks(value: object) -> object:
     return addresses.networks(value) if isinstance(value, str) else value
 
@@ -57,6 +47,8 @@ class Settings(BaseModel):
     `s3_public_endpoint` is the host that browsers are sent to, when it differs from the one the server uses.
     `s3_socket` is the path of a Unix socket by which the server itself reaches an http:// `s3_endpoint`.
     `seaweedfs_control` is the folder of the embedded store, which keeps deleted bytes until it is told to compact.
+    `database_passwords` are those of the roles in `safelight.roles`: the migration gives them to the roles, and a
+    process that runs several functions connects with them (docs/decisions/0018).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -69,9 +61,11 @@ class Settings(BaseModel):
     origin_secret: SecretStr | None = None
 
     database_url: SecretStr
+    database_passwords: Json[dict[str, SecretStr]] = Field(default_factory=dict)
     # Serverless processes serve one request at a time; the local gateway serves many and asks for more.
     database_pool: int = Field(default=1, ge=1, le=50)
-    jwt_secret: SecretStr
+    # Functions that neither sign nor check tokens have none; see `token_secret`.
+    jwt_secret: SecretStr | None = None
     registration: Registration = Field(default_factory=_default_registration)
     # From one address, for it tells whether an e-mail address has an account here.
     registrations_per_hour: int = Field(default=20, ge=1)
@@ -99,36 +93,29 @@ class Settings(BaseModel):
     archive_window: int = Field(default=16 * MIB, ge=MIB)
 
     @model_validator(mode="after")
-    def _refuse_placeholders(self) -> Self:
-        secret = self.jwt_secret.get_secret_value()
-        if self.stage != "local" and (secret.lower() in PLACEHOLDER_SECRETS or len(secret) < MIN_SECRET):
-            raise ValueError("JWT_SECRET must be a random value of 32 characters or more outside local mode")
+    def _refuse_weak_secrets(self) -> Self:
+        if self.stage == "local" and not self.is_public:
+            return self
+        given = {
+            "JWT_SECRET": self.jwt_secret,
+            "the password in DATABASE_URL": self._database_password,
+            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key,
+            **{f"the password of {role} in DATABASE_PASSWORDS": one for role, one in self.database_passwords.items()},
+        }
+        published = [name for name, value in given.items() if value and is_published(value.get_secret_value())]
+        if published:
+            raise ValueError(
+                f"{', '.join(published)}: this value is published, so everybody knows it, and the service can be reached "
+                "from more than this machine. Set a random value; `make env` writes a file of them"
+            )
+        if self.jwt_secret and len(self.jwt_secret.get_secret_value()) < MIN_SECRET:
+            raise ValueError(f"JWT_SECRET must be a random value of {MIN_SECRET} characters or more for a server")
         return self
 
     @model_validator(mode="after")
     def _check_origin_secrets(self) -> Self:
         if any(len(secret) < MIN_SECRET for secret in self.origin_secrets):
             raise ValueError(f"ORIGIN_SECRET must be a random value of {MIN_SECRET} characters or more, or two of them")
-        return self
-
-    @model_validator(mode="after")
-    def _refuse_published_secrets(self) -> Self:
-        if not self.is_public:
-            return self
-        database = unquote(urlsplit(self.database_url.get_secret_value()).password or "")
-        given = {
-            "JWT_SECRET": self.jwt_secret.get_secret_value(),
-            "the password in DATABASE_URL": database or None,
-            "AWS_SECRET_ACCESS_KEY": (self.aws_secret_access_key or SecretStr("not set")).get_secret_value(),
-        }
-        published = [name for name, value in given.items() if value is not None and value.lower() in PUBLISHED_SECRETS]
-        if published:
-            raise ValueError(
-                f"{', '.join(published)}: this value is published, so everybody knows it, and BASE_URL leads to more "
-                "than this machine. Set a random value; `make env` writes a file of them"
-            )
-        if len(self.jwt_secret.get_secret_value()) < MIN_SECRET:
-            raise ValueError(f"JWT_SECRET must be a random value of {MIN_SECRET} characters or more for a server")
         return self
 
     @model_validator(mode="after")
@@ -145,6 +132,24 @@ class Settings(BaseModel):
                 "photos. Remove SANDBOX, or set it to required; docs/operations.md says what the sandbox needs"
             )
         return self
+
+    @property
+    def token_secret(self) -> str:
+        """The key of tokens, grants, visitors' hashes and throttles. Raises Misconfigured where there is none."""
+        if self.jwt_secret is None:
+            raise Misconfigured("JWT_SECRET is not set, but this function signs or checks tokens: set it")
+        return self.jwt_secret.get_secret_value()
+
+    def database_url_as(self, role: str) -> str:
+        """The database's URL with the name and password of `role`; unchanged when the role's password is not known."""
+        url = self.database_url.get_secret_value()
+        password = self.database_passwords.get(role)
+        return url if password is None else with_credentials(url, role, password.get_secret_value())
+
+    @property
+    def _database_password(self) -> SecretStr | None:
+        password = urlsplit(self.database_url.get_secret_value()).password
+        return SecretStr(unquote(password)) if password else None
 
     @property
     def origin(self) -> str:
@@ -182,6 +187,34 @@ class Settings(BaseModel):
 
 class Misconfigured(ValueError):
     """The settings cannot be used. The message names them and says why; it has none of their values."""
+
+
+def with_credentials(url: str, user: str, password: str) -> str:
+    """The URL of the same database for another user."""
+    parts = urlsplit(url)
+    server = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{server}").geturl()
+
+
+_database_url: ContextVar[str | None] = ContextVar("database_url", default=None)
+
+
+@contextmanager
+def connected_to(url: str) -> Iterator[None]:
+    """Use this database URL in place of the process's until the block ends, in this thread or task and its children.
+
+    A process that runs several functions sets the URL of each function's role around its call.
+    """
+    token = _database_url.set(url)
+    try:
+        yield
+    finally:
+        _database_url.reset(token)
+
+
+def database_url() -> str:
+    """The URL that the current function connects to. Raises Misconfigured."""
+    return _database_url.get() or settings().database_url.get_secret_value()
 
 
 @lru_cache(maxsize=1)

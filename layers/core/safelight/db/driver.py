@@ -1,5 +1,6 @@
 """SQL straight through pg8000, for the visitor's path: importing SQLAlchemy would double its cold start."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from pg8000.exceptions import DatabaseError, Error
 from pg8000.native import Connection
 
-from safelight.config import settings
+from safelight.config import database_url, settings
 from safelight.db.connect import connect
 from safelight.db.failures import Careful, is_lost
 from safelight.db.scram import Mutual
@@ -28,9 +29,9 @@ class _Connection(Mutual, Careful, Connection):  # type: ignore[misc]  # pg8000 
             raise
 
 
-# Connections nobody uses, with the URL they lead to; the last one put back is the first one taken, so that the others
+# Connections nobody uses, by the URL they lead to; the last one put back is the first one taken, so that the others
 # stay idle and can be closed by the server. List operations are atomic, so threads need no lock.
-_idle: list[tuple[str, Connection]] = []
+_idle: defaultdict[str, list[Connection]] = defaultdict(list)
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def connection() -> Iterator[Connection]:
 
     Raises Unavailable when Postgres cannot be reached or goes away meanwhile.
     """
-    url = settings().database_url.get_secret_value()
+    url = database_url()
     held = _take(url)
     try:
         yield held
@@ -62,15 +63,17 @@ def connection() -> Iterator[Connection]:
 
 def close() -> None:
     """Close what is idle."""
-    while _idle:
-        _close(_idle.pop()[1])
+    for idle in list(_idle.values()):
+        while idle:
+            _close(idle.pop())
 
 
 def _take(url: str) -> Connection:
-    while _idle:
-        led_to, candidate = _idle.pop()
+    idle = _idle[url]
+    while idle:
+        candidate = idle.pop()
         # A function that thaws may hold a connection that died while it was frozen.
-        if led_to == url and _began(candidate):
+        if _began(candidate):
             return candidate
         _close(candidate)
     opened = connect(_Connection, url)
@@ -91,8 +94,9 @@ def _began(candidate: Connection) -> bool:
 
 
 def _put_back(url: str, held: Connection) -> None:
-    if len(_idle) < settings().database_pool:
-        _idle.append((url, held))
+    idle = _idle[url]
+    if len(idle) < settings().database_pool:
+        idle.append(held)
     else:
         _close(held)
 

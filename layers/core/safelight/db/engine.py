@@ -1,17 +1,16 @@
-"""SQLAlchemy over pg8000: one connection a process, checked when a frozen process thaws."""
+"""SQLAlchemy over pg8000: one connection a process and URL, checked when a frozen process thaws."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import pg8000.dbapi
 from pg8000.exceptions import DatabaseError
 from sqlalchemy import Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
-from safelight.config import settings
+from safelight.config import database_url, settings
 from safelight.db.connect import connect
 from safelight.db.failures import Careful, is_lost
 from safelight.db.scram import Mutual
@@ -22,10 +21,15 @@ class _Connection(Mutual, Careful, pg8000.dbapi.Connection):  # type: ignore[mis
     """A careful DB-API connection."""
 
 
-@lru_cache(maxsize=1)
+_engines: dict[str, Engine] = {}
+
+
 def engine() -> Engine:
-    """The process's engine."""
-    return make_engine(settings().database_url.get_secret_value(), pool_size=settings().database_pool)
+    """The engine of the current function's database URL; a process keeps one for each URL."""
+    url = database_url()
+    found = _engines.get(url)
+    # Two threads may both make one; an engine that is dropped here has opened no connection yet.
+    return found or _engines.setdefault(url, make_engine(url, pool_size=settings().database_pool))
 
 
 def make_engine(url: str, *, pool_size: int) -> Engine:
@@ -55,11 +59,6 @@ def _translate(context: ExceptionContext) -> None:
         raise Unavailable(retry_after=2) from error
 
 
-@lru_cache(maxsize=1)
-def _sessions() -> sessionmaker[Session]:
-    return sessionmaker(engine(), expire_on_commit=False)
-
-
 @contextmanager
 def transaction() -> Iterator[Session]:
     """A session that commits when the block ends well and rolls back when it raises.
@@ -68,7 +67,7 @@ def transaction() -> Iterator[Session]:
     token revokes its family and is refused in the same breath). Raises Unavailable when Postgres cannot be reached,
     goes away meanwhile, or has no connection free.
     """
-    with _sessions()() as session:
+    with Session(engine(), expire_on_commit=False) as session:
         try:
             yield session
         except NoConnectionFree as error:
@@ -97,8 +96,6 @@ def after_commit(session: Session, action: Callable[[], None]) -> None:
 
 
 def reset() -> None:
-    """Close the engine and forget it: for tests that change the settings."""
-    if engine.cache_info().currsize:
-        engine().dispose()
-    engine.cache_clear()
-    _sessions.cache_clear()
+    """Close the engines and forget them: for tests that change the settings."""
+    while _engines:
+        _engines.popitem()[1].dispose()

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated
@@ -203,7 +204,8 @@ def ended(wanted: Wanted, planned: Layout, sent: Sent) -> None:
 
 def _aside(deed: Callable[[], None]) -> None:
     """Do it in a thread: this one has other archives to send."""
-    _log_failure(asyncio.get_running_loop().run_in_executor(None, deed))
+    # With the request's context, which says whose database role is used.
+    _log_failure(asyncio.get_running_loop().run_in_executor(None, copy_context().run, deed))
 
 
 def _log_failure(doing: "asyncio.Future[None]") -> None:

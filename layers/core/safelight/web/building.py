@@ -59,7 +59,7 @@ def recalled(request: Request, gallery_id: uuid.UUID, scope: str, ticket: str) -
 
     None when the ticket was not given in this scope, or this gallery has no such archive, or none any more.
     """
-    digest = read_ticket(ticket, scope, settings().jwt_secret.get_secret_value())
+    digest = read_ticket(ticket, scope, settings().token_secret)
     if digest is None:
         return None
     from safelight.archives import build
@@ -131,7 +131,7 @@ def _told(
 
 
 def _ticket(progress: "Progress", scope: str) -> str:
-    return make_ticket(progress.digest, scope, settings().jwt_secret.get_secret_value())
+    return make_ticket(progress.digest, scope, settings().token_secret)
 
 
 def _query(pairs: list[tuple[str, str]]) -> str:

@@ -73,7 +73,7 @@ def get_caller(
 ) -> Caller:
     """Who calls, with an access token or an API key that may do this. Raises Unauthorized, KeyNotAllowed."""
     if token:
-        caller = Caller(*sessions.caller(session, token, config.jwt_secret.get_secret_value()))
+        caller = Caller(*sessions.caller(session, token, config.token_secret))
     elif key:
         user, scopes = api_keys.use(session, key)
         policy.allow_key(request, set(scopes))

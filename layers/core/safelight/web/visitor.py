@@ -86,7 +86,7 @@ class Visit:
 
 def get_visit(request: Request, connection: Db, config: Config, now: Now, share_id: str) -> Visit:
     """The live link of the path. Raises NotFound, and TooManyRequests for an address that misses too often."""
-    secret, ip = config.jwt_secret.get_secret_value(), address(request)
+    secret, ip = config.token_secret, address(request)
 
     def cookie(found: Share) -> str | None:
         return read_cookie(request.cookies.get(visitor_cookie(found)), found.id, secret, now)

@@ -28,7 +28,7 @@ from local.front import Front
 from local.limits import Limits, raise_file_limit
 from local.protocol import protocol
 from local.refusals import Tally
-from local.runtime import Handler, load
+from local.runtime import Handler, as_role, load
 from local.template import GatewayResponse, Route, Template
 from safelight.config import settings
 from safelight.errors import SafelightError, TooLarge
@@ -67,7 +67,7 @@ class Gateway:
         self._limit_of = limit_of
         self._routes = template.routes()
         self._binary = template.is_binary()
-        functions = template.functions()
+        self._functions = functions = template.functions()
         streaming = {route.function for route in self._routes if route.streams}
         self._apps: dict[str, ASGIApp] = {name: load(functions[name]).app for name in streaming}
         self._handlers = {
@@ -87,7 +87,8 @@ class Gateway:
         elif scope["type"] == "http":
             found = self._match(scope["method"], scope["path"])
             if found and found[0].streams:
-                await self._apps[found[0].function](scope, receive, send)
+                with as_role(self._functions[found[0].function]):
+                    await self._apps[found[0].function](scope, receive, send)
             else:
                 answer = await self._invoke(scope, receive, *found) if found else _own(self._missing)
                 await _reply(send, answer, head=scope["method"] == "HEAD")
@@ -207,7 +208,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(message)s")
     try:
-        settings()
+        settings().token_secret  # noqa: B018 - functions here need it: its absence must show at the start
         limits = Limits.from_environment(os.environ)
     except ValueError as error:
         sys.exit(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -28,6 +29,10 @@ class Secrets:
     access_key: str
     secret_key: str
     jwt_secret: str
+
+    def role_password(self, role: str) -> str:
+        """The password of a database role; nobody learns the owner's from it."""
+        return hmac.digest(self.database_password.encode(), f"role {role}".encode(), "sha256").hex()
 
     @classmethod
     def generate(cls) -> Secrets:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from local.template import Function
+from safelight.config import connected_to, settings
 
 ACCOUNT = "000000000000"
 _loading = threading.RLock()
@@ -106,7 +107,8 @@ class Handler:
         assert self._call is not None
         function = self.function
         context = Context(function.name, function.memory, time.monotonic() + function.timeout)
-        return self._call(event, context)
+        with as_role(function):
+            return self._call(event, context)
 
     def start(self, event: dict[str, Any]) -> Future[Any]:
         """Run it in one of the threads; the future holds the answer or what the handler raised."""
@@ -122,6 +124,13 @@ class Handler:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._loops.append(loop)
+
+
+def as_role(function: Function) -> contextlib.AbstractContextManager[None]:
+    """Connect to the database as the function's own role until the block ends, if that role's password is known."""
+    if not function.role:
+        return contextlib.nullcontext()
+    return connected_to(settings().database_url_as(function.role))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import closing, orphans, tables
@@ -45,6 +45,7 @@ class Child:
     name: str
     arguments: list[str]
     descriptors: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     start_at: float = 0.0
@@ -130,6 +131,7 @@ class Supervisor:
             ready("object store checked")
             self._store.launch()
         self._environment = self._variables()
+        passwords = self._share_secrets()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
         from safelight import config  # found once `local.__main__` has named the layer's folder
         from safelight.web import forwarded
@@ -141,6 +143,10 @@ class Supervisor:
         if warning is not None:
             self._say(f"Warning: {warning}")
         tables.migrate(self._environment, ROOT, self.home.log("migrate"))
+        if passwords:
+            from local import roles
+
+            roles.install(self._database_url, passwords)
         ready("tables up to date")
         if self._store is not None:
             self._store.wait()
@@ -180,8 +186,24 @@ class Supervisor:
             orphans.stop(self._store)
         self._listener.close()
 
+    def _share_secrets(self) -> dict[str, str]:
+        """Give gateway and worker the secrets that they use; the passwords of the database roles. Raises StartError."""
+        from local import roles
+        from safelight import config  # found once `local.__main__` has named the layer's folder
+
+        try:
+            configured = config.checked(self._environment)
+        except config.Misconfigured as error:
+            raise StartError(str(error)) from None
+        passwords = roles.passwords(configured, self._secrets if self._postgres is not None else None)
+        if not passwords and configured.is_public:
+            self._say("  warning: every function can do all that DATABASE_URL's user can: set DATABASE_PASSWORDS")
+        given = roles.environments(self._environment, Template(self._template), passwords)
+        self._gateway.environment, self._worker.environment = given
+        return passwords
+
     def _variables(self) -> dict[str, str]:
-        """The environment of gateway and worker."""
+        """The environment of a migration, and what gateway and worker have of it."""
         variables = dict(self._given)
         if self._store is not None:
             # whatever points at somebody's AWS account must not reach a local run
@@ -217,7 +239,7 @@ class Supervisor:
             [sys.executable, "-m", *child.arguments],
             log=self.home.log(child.name),
             cwd=ROOT,
-            env=self._environment,
+            env=child.environment,
             descriptors=child.descriptors,
         )
         child.started = time.monotonic()

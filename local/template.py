@@ -47,7 +47,7 @@ class Function:
 
     `environment` holds its variables with plain values; references to other resources are the supervisor's to give.
     SANDBOX is not among them: what the template says there is about Lambda.
-    `timeout` is seconds, `memory` MiB.
+    `timeout` is seconds, `memory` MiB. `role` is the user in its DATABASE_URL, empty when it has none.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Function:
     timeout: int
     memory: int
     environment: dict[str, str]
+    role: str = ""
 
     @property
     def is_asgi(self) -> bool:
@@ -125,6 +126,7 @@ class Template:
                     for key, value in variables.items()
                     if not isinstance(value, dict) and key != "SANDBOX"
                 },
+                role=_user(variables.get("DATABASE_URL")),
             )
         return found
 
@@ -214,6 +216,12 @@ def compile_path(path: str) -> re.Pattern[str]:
 def _variables(properties: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = properties.get("Environment", {}).get("Variables", {})
     return found
+
+
+def _user(url: Any) -> str:
+    """The user in a database URL, which holds references to other resources where it is a `!Sub`."""
+    match = re.match(r"postgresql://(\w+):", url.get("Fn::Sub", "") if isinstance(url, dict) else str(url))
+    return match[1] if match else ""
 
 
 def _target(reference: Any) -> str:

@@ -16,14 +16,16 @@ import httpx2 as httpx
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from tests import product
 
 GROUPS = ("accounts", "galleries", "photos", "visits", "downloads", "operations", "analyses")
 PASSWORD = "Correct-Horse-7"
 
 
 class Product:
-    """All functions as one application: each request goes to the function that has a route for it."""
+    """All functions as one application: each request goes to the function that has a route for it, as its role."""
 
     def __init__(self) -> None:
         self.apps: dict[str, FastAPI] = {name: importlib.import_module(f"functions.{name}.app").app for name in GROUPS}
@@ -31,15 +33,16 @@ class Product:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.routing import Match
 
-        candidates: list[tuple[int, ASGIApp]] = []
-        for app in self.apps.values():
+        candidates: list[tuple[int, str]] = []
+        for name, app in self.apps.items():
             for route in app.routes:
                 match, _ = route.matches(scope)
                 if match is Match.FULL:
                     # As API Gateway does: a literal segment wins over a variable.
-                    candidates.append((route.path.count("{"), app))  # type: ignore[attr-defined]  # every route has one
-        chosen = min(candidates, key=lambda found: found[0])[1] if candidates else self.apps["accounts"]
-        await chosen(scope, receive, send)
+                    candidates.append((route.path.count("{"), name))  # type: ignore[attr-defined]  # every route has one
+        chosen = min(candidates, key=lambda found: found[0])[1] if candidates else "accounts"
+        with product.running(chosen):
+            await self.apps[chosen](scope, receive, send)
 
 
 class Server:
@@ -202,7 +205,8 @@ def run_jobs() -> int:
             return ran
         for job_id, kind in due:
             handler = importlib.import_module(f"functions.{kind}.app").handler
-            answer = handler(sqs_event(f"jobs/{kind}/{job_id}"), None)
+            with product.running(kind):
+                answer = handler(sqs_event(f"jobs/{kind}/{job_id}"), None)
             assert answer == {"batchItemFailures": []}
             ran += 1
 

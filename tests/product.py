@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import secrets
 import sys
@@ -15,10 +16,14 @@ import pytest
 from local.bucket import REGION
 from local.objectstore import ObjectStore
 from local.postgres import Postgres
+from local.runtime import as_role
+from local.template import Function, Template
+from safelight.roles.privileges import SHARES
 
 ROOT = Path(__file__).resolve().parent.parent
 JWT_SECRET = "a-fixed-secret-for-tests-which-is-long-enough"
 BASE_URL = "http://127.0.0.1:8000"
+ROLE_PASSWORDS = {role: f"{role}-of-tests" for role in SHARES}
 
 
 def environment(database_url: str, bucket: str, store: ObjectStore) -> dict[str, str]:
@@ -26,7 +31,8 @@ def environment(database_url: str, bucket: str, store: ObjectStore) -> dict[str,
     return {
         "STAGE": "local",
         "BASE_URL": BASE_URL,
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": database_url,  # the owner's: what a test does outside of functions
+        "DATABASE_PASSWORDS": json.dumps(ROLE_PASSWORDS),
         "JWT_SECRET": JWT_SECRET,
         "REGISTRATION": "open",  # also where a test sets another BASE_URL
         "REGISTRATIONS_PER_HOUR": "100000",  # all of a test's photographers live at one address
@@ -77,11 +83,24 @@ def configured(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def migrate() -> None:
-    """Bring the configured database to the newest revision."""
+    """Bring the configured database to the newest revision, and make its roles."""
     from alembic import command
     from alembic.config import Config
 
+    from safelight.roles.configured import install_configured
+
     command.upgrade(Config(ROOT / "alembic.ini"), "head")
+    install_configured()
+
+
+@functools.cache
+def _functions() -> dict[str, Function]:
+    return {function.directory.name: function for function in Template(ROOT / "template.yaml").functions().values()}
+
+
+def running(folder: str) -> contextlib.AbstractContextManager[None]:
+    """Connect to the database as the role of the function in functions/<folder>, as the local stack does."""
+    return as_role(_functions()[folder])
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
-from safelight.db.engine import engine, transaction
+from safelight.db.engine import transaction
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def statements() -> Iterator[list[str]]:
     def note(_c: Any, _u: Any, statement: str, *_: Any) -> None:
         sent.append(statement)
 
-    event.listen(engine(), "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         yield sent
     finally:
-        event.remove(engine(), "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def in_parallel[T](count: int, action: Callable[[int], T], threads: int = 32) -> list[T]:

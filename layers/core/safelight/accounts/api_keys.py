@@ -56,9 +56,9 @@ def issue(session: Session, user_id: uuid.UUID, name: str, scopes: Collection[Sc
     return ApiKeyMade(**ApiKeyOut.model_validate(made).model_dump(), key=key)
 
 
-def use(session: Session, key: str) -> tuple[User, Sequence[str]]:
-    """Whose key this is, and its scopes. Raises Unauthorized."""
-    found = queries.key_by_hash(session, _hash(key)) if key.startswith(MARK) else None
+def use(session: Session, key: str, *, whole: bool = True) -> tuple[User, Sequence[str]]:
+    """Whose key this is, and its scopes. Raises Unauthorized. When not `whole`, only the account's id is read."""
+    found = queries.key_by_hash(session, _hash(key), whole=whole) if key.startswith(MARK) else None
     if found is None:
         raise Unauthorized("The API key is not valid or was revoked")
     user, used = found

@@ -4,7 +4,7 @@ import datetime as dt
 import uuid
 
 from sqlalchemy import CursorResult, Row, delete, func, or_, select, tuple_, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, load_only
 
 from safelight.models import ApiKey, Gallery, Photo, RefreshToken, ShareLink, User
 
@@ -16,14 +16,20 @@ def user_by_id(session: Session, user_id: uuid.UUID) -> User | None:
     ).one_or_none()
 
 
-def user_in_session(session: Session, user_id: uuid.UUID, family_id: uuid.UUID) -> User | None:
-    """An account that may act, if this session of it has not ended."""
+# Where only who calls matters: the role of the streaming function may read nothing else of accounts and keys.
+_IDENTITY = load_only(User.id, raiseload=True)
+_KEY_IN_USE = load_only(ApiKey.id, ApiKey.scopes, raiseload=True)
+
+
+def user_in_session(
+    session: Session, user_id: uuid.UUID, family_id: uuid.UUID, *, whole: bool = True
+) -> User | None:
+    """An account that may act, if this session of it has not ended; only its id when not `whole`."""
     live = select(RefreshToken.id).where(
         RefreshToken.family_id == family_id, RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None)
     )
-    return session.scalars(
-        select(User).where(User.id == user_id, User.is_active, User.deleted_at.is_(None), live.exists())
-    ).one_or_none()
+    statement = select(User).where(User.id == user_id, User.is_active, User.deleted_at.is_(None), live.exists())
+    return session.scalars(statement if whole else statement.options(_IDENTITY)).one_or_none()
 
 
 def users(session: Session, limit: int, after: tuple[dt.datetime, uuid.UUID] | None) -> list[User]:
@@ -228,13 +234,15 @@ def live_keys(session: Session, user_id: uuid.UUID) -> int:
     return session.scalar(counted) or 0
 
 
-def key_by_hash(session: Session, key_hash: bytes) -> Row[User, ApiKey] | None:
-    """A working key and its owner, who may act."""
-    return session.execute(
+def key_by_hash(session: Session, key_hash: bytes, *, whole: bool = True) -> Row[User, ApiKey] | None:
+    """A working key and its owner, who may act; only the owner's id when not `whole`."""
+    statement = (
         select(User, ApiKey)
         .join(ApiKey, ApiKey.user_id == User.id)
         .where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None), User.is_active, User.deleted_at.is_(None))
-    ).one_or_none()
+        .options(_KEY_IN_USE)
+    )
+    return session.execute(statement if whole else statement.options(_IDENTITY)).one_or_none()
 
 
 def note_key_used(session: Session, key_id: uuid.UUID, every: dt.timedelta) -> None:

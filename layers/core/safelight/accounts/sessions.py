@@ -73,10 +73,13 @@ def end(session: Session, token: str | None, now: dt.datetime) -> None:
         queries.revoke(session, now, family_id=found.family_id)
 
 
-def caller(session: Session, token: str, secret: str) -> tuple[User, uuid.UUID]:
-    """Whose access token this is, and of which session. Raises Unauthorized once either has ended."""
+def caller(session: Session, token: str, secret: str, *, whole: bool = True) -> tuple[User, uuid.UUID]:
+    """Whose access token this is, and of which session. Raises Unauthorized once either has ended.
+
+    When not `whole`, only the account's id is read.
+    """
     access = tokens.read_access_token(token, secret)
-    user = queries.user_in_session(session, access.user_id, access.session_id)
+    user = queries.user_in_session(session, access.user_id, access.session_id, whole=whole)
     if user is None:
         raise Unauthorized("The access token is not valid or has run out")
     return user, access.session_id

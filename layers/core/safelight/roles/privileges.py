@@ -55,9 +55,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     },
     "jobs": {
         DATA: _ALL,
-        DOWNLOADS: "SELECT (id, kind, subject_id, status), INSERT (id, kind, subject_id, payload)",
-        PICTURES: "SELECT, INSERT (id, kind, subject_id, payload),"
-        " UPDATE (status, progress, attempts, fencing, payload, lease_until, error, run_after, started_at,"
+        DOWNLOADS: "SELECT (id, kind, subject_id, status), INSERT",
+        PICTURES: "SELECT, INSERT, UPDATE (status, progress, attempts, fencing, payload, lease_until, error, run_after, started_at,"
         " finished_at)",
     },
     "photos": {

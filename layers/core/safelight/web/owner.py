@@ -26,7 +26,7 @@ def get_own(request: Request, gallery_id: uuid.UUID, token: AccessToken, key: Ap
     from safelight.web import deps
 
     with transaction() as session:
-        caller = deps.get_caller(request, session, settings(), token, key)
+        caller = deps.recognise(request, session, settings(), token, key, whole=False)
         gallery = deps.get_gallery(session, caller.user, gallery_id)
         note(gallery_id=gallery.id)
         return Own(gallery.id, gallery.title)

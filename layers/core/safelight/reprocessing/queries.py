@@ -11,9 +11,9 @@ from safelight.models import Gallery, Job, Photo, Rendition, Reprocessing
 LIVE = Reprocessing.status.in_(("queued", "running"))
 
 
-def gallery(session: Session, gallery_id: uuid.UUID) -> Gallery | None:
-    """A gallery, whoever owns it."""
-    return session.scalars(select(Gallery).where(Gallery.id == gallery_id, Gallery.deleted_at.is_(None))).one_or_none()
+def owner(session: Session, gallery_id: uuid.UUID) -> uuid.UUID | None:
+    """Whose gallery this is; None when there is no such gallery."""
+    return session.scalar(select(Gallery.owner_id).where(Gallery.id == gallery_id, Gallery.deleted_at.is_(None)))
 
 
 def begin(session: Session, gallery_id: uuid.UUID, what: str) -> uuid.UUID | None:

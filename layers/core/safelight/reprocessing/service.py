@@ -16,14 +16,14 @@ JOB = "reprocess_gallery"
 
 def request(session: Session, queue: Queue, gallery_id: uuid.UUID, what: What) -> ReprocessingOut:
     """Begin, or join what is under way. Raises NotFound."""
-    gallery = queries.gallery(session, gallery_id)
-    if gallery is None:
+    owner_id = queries.owner(session, gallery_id)
+    if owner_id is None:
         raise NotFound
     walk_id = queries.begin(session, gallery_id, what) or queries.live(session, gallery_id, what)
     if walk_id is None:
         # The one that was under way ended between the two statements.
         return request(session, queue, gallery_id, what)
-    jobs.enqueue(session, queue, JOB, walk_id, gallery.owner_id)
+    jobs.enqueue(session, queue, JOB, walk_id, owner_id)
     return show(session, walk_id)
 
 

@@ -73,7 +73,7 @@ def _slice(held: Claim, store: one.Store, render: Render, queue: Queue, until: f
     while monotonic() < until:
         with transaction() as session:
             row = _held(session, held)
-            if queries.gallery(session, row.gallery_id) is None:
+            if queries.owner(session, row.gallery_id) is None:
                 _end(session, held, row, "cancelled", None)
                 return
             photo = queries.after(session, row)

@@ -18,11 +18,13 @@ from local.objectstore import ObjectStore
 from local.postgres import Postgres
 from local.runtime import as_role
 from local.template import Function, Template
-from safelight.roles.privileges import SHARES
+from safelight.config import connected_to, with_credentials
+from safelight.roles.privileges import DATA, SHARES
 
 ROOT = Path(__file__).resolve().parent.parent
 JWT_SECRET = "a-fixed-secret-for-tests-which-is-long-enough"
 BASE_URL = "http://127.0.0.1:8000"
+OWNER_URL = "TESTS_OWNER_DATABASE_URL"
 ROLE_PASSWORDS = {role: f"{role}-of-tests" for role in SHARES}
 
 
@@ -31,7 +33,7 @@ def environment(database_url: str, bucket: str, store: ObjectStore) -> dict[str,
     return {
         "STAGE": "local",
         "BASE_URL": BASE_URL,
-        "DATABASE_URL": database_url,  # the owner's: what a test does outside of functions
+        "DATABASE_URL": database_url,
         "DATABASE_PASSWORDS": json.dumps(ROLE_PASSWORDS),
         "JWT_SECRET": JWT_SECRET,
         "REGISTRATION": "open",  # also where a test sets another BASE_URL
@@ -98,6 +100,11 @@ def _functions() -> dict[str, Function]:
     return {function.directory.name: function for function in Template(ROOT / "template.yaml").functions().values()}
 
 
+def as_owner() -> contextlib.AbstractContextManager[None]:
+    """Connect to the configured database as the owner of its tables."""
+    return connected_to(os.environ[OWNER_URL])
+
+
 def running(folder: str) -> contextlib.AbstractContextManager[None]:
     """Connect to the database as the role of the function in functions/<folder>, as the local stack does."""
     return as_role(_functions()[folder])
@@ -105,11 +112,14 @@ def running(folder: str) -> contextlib.AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def fresh(postgres: Postgres, template: str, store: ObjectStore) -> Iterator[dict[str, str]]:
-    """A migrated database and an empty bucket for one user, configured; both are removed afterwards."""
+    """A migrated database and an empty bucket for one user, configured; both are removed afterwards.
+
+    What a test calls outside of a function runs as the role of most functions; `as_owner` is for what no function may.
+    """
     name = f"test-{secrets.token_hex(6)}"
     url = postgres.create(name, template=template)
     store.create_bucket(name)
-    variables = environment(url, name, store)
+    variables = environment(with_credentials(url, DATA, ROLE_PASSWORDS[DATA]), name, store) | {OWNER_URL: url}
     try:
         with configured(variables):
             yield variables

@@ -11,6 +11,7 @@ import httpx2 as httpx
 from sqlalchemy import Engine, event, text
 
 from safelight.db.engine import transaction
+from tests import product
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -27,8 +28,8 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def sql(statement: str, **values: Any) -> list[tuple[Any, ...]]:
-    """Run one statement in a transaction of its own; its rows."""
-    with transaction() as session:
+    """Run one statement in a transaction of its own, as the owner of the tables; its rows."""
+    with product.as_owner(), transaction() as session:
         result = session.execute(text(statement), values)
         return [tuple(row) for row in result] if result.returns_rows else []  # type: ignore[attr-defined]  # on CursorResult
 

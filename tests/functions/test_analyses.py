@@ -22,6 +22,7 @@ from safelight.queue import Queue
 from safelight.storage import storage
 from safelight.sweep import NEVER_ARRIVED
 from safelight.sweep import run as sweep
+from tests import product
 from tests.api import Photographer, post_form, run_jobs, sqs_event
 from tests.core.pictures import samples
 from tests.core.pictures.drawn import portrait
@@ -297,7 +298,8 @@ def test_a_photo_deleted_while_it_is_analysed_harms_nobody(monkeypatch: pytest.M
 
     def find_then_delete(_: bytes) -> list[dict[str, float]]:
         assert anna.call("DELETE", f"/photos/{photo_id}").status_code == 204
-        sweep()
+        with product.running("sweep"):
+            sweep()
         return []
 
     monkeypatch.setattr("safelight.pictures.faces.find", find_then_delete)

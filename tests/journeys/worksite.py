@@ -16,12 +16,13 @@ from sqlalchemy import text
 from safelight import storage
 from safelight.db.engine import transaction
 from safelight.photos import keys
+from tests import product
 
 ROOT = Path(__file__).resolve().parents[2]
 
 COUNT_READY = """
 CREATE TABLE became_ready (photo_id uuid NOT NULL);
-CREATE FUNCTION count_ready() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION count_ready() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
     'BEGIN INSERT INTO became_ready VALUES (NEW.id); RETURN NULL; END';
 CREATE TRIGGER count_ready AFTER UPDATE ON photos FOR EACH ROW
     WHEN (NEW.status = 'ready' AND OLD.status IS DISTINCT FROM 'ready') EXECUTE FUNCTION count_ready();
@@ -29,8 +30,8 @@ CREATE TRIGGER count_ready AFTER UPDATE ON photos FOR EACH ROW
 
 
 def sql(statement: str, **values: Any) -> list[tuple[Any, ...]]:
-    """Run one statement in a transaction of its own; its rows."""
-    with transaction() as session:
+    """Run one statement in a transaction of its own, as the owner of the tables; its rows."""
+    with product.as_owner(), transaction() as session:
         result = session.execute(text(statement), values)
         return [tuple(row) for row in result] if result.returns_rows else []  # type: ignore[attr-defined]  # CursorResult
 

@@ -15,6 +15,7 @@ ENI = "EC2 has no narrower resource for what Lambda does to put a function into 
 REVIEWED = {
     ("NetworkPolicy", "0"): ENI,
     ("NetworkPolicy", "1"): "a Deny",
+    ("EnvironmentKey", "AccountDecides"): "in a key policy `*` is the key itself; the IAM policies of the account decide",
     ("BucketPolicy", "TlsOnly"): "a Deny for everyone who comes without TLS",
     (
         "S3Endpoint",
@@ -103,7 +104,7 @@ def listed(value: Any) -> list[Any]:
 def policies(value: Any) -> Iterator[dict[str, Any]]:
     """Every policy document below a resource's properties."""
     if isinstance(value, dict):
-        if "Statement" in value:
+        if {"Version", "Statement"} <= set(value):  # a rule of AWS WAF has a Statement as well
             yield value
         else:
             for inner in value.values():

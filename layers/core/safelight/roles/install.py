@@ -38,7 +38,7 @@ _TOO_STRONG = """
     SELECT rolname FROM pg_roles WHERE rolname = ANY(cast(:roles AS text[])) AND (
         rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
         OR has_schema_privilege(oid, 'public', 'CREATE') OR has_database_privilege(oid, current_database(), 'TEMPORARY')
-        OR EXISTS (SELECT FROM pg_auth_members WHERE member = oid))
+        OR EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid))
 """
 
 

@@ -11,12 +11,21 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+
+def _hexadecimal() -> str:
+    return secrets.token_hex(24)
+
+
 SECRETS: dict[str, Callable[[], str]] = {
     # No character that means something in a URL, a shell or a file of Compose.
-    "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
+    "POSTGRES_PASSWORD": _hexadecimal,
+    "DATA_PASSWORD": _hexadecimal,
+    "VISITS_PASSWORD": _hexadecimal,
+    "DOWNLOADS_PASSWORD": _hexadecimal,
+    "PICTURES_PASSWORD": _hexadecimal,
     "JWT_SECRET": lambda: secrets.token_urlsafe(48),
     "S3_ACCESS_KEY": lambda: f"SAFELIGHT{secrets.token_hex(6).upper()}",
-    "S3_SECRET_KEY": lambda: secrets.token_hex(24),
+    "S3_SECRET_KEY": _hexadecimal,
 }
 EXAMPLE, WRITTEN = ".env.example", ".env"
 SAM_EXAMPLE, SAM_WRITTEN = "events/sam-local.json", ".env.sam.json"

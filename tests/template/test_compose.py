@@ -24,12 +24,15 @@ from local import env
 from local.bucket import REGION
 from local.objectstore import ObjectStore
 from safelight.config import Settings
+from safelight.roles.privileges import DATA, DOWNLOADS, PICTURES, SHARES, VISITS
 from tests.template import document
 
 MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 OURS = ("setup", "downloads", "worker")
 # Read by the start script, Python and the shell; not by safelight.config.
 FOREIGN = {"PYTHONPATH", "PATH", "HOST"}
+# Different from one service to the next.
+OWN = {"DATABASE_URL", "DATABASE_PASSWORDS", "JWT_SECRET"}
 SECRETS = {name: make() for name, make in env.SECRETS.items()}
 
 
@@ -80,19 +83,33 @@ def test_every_variable_is_a_setting_and_the_settings_load(service: str) -> None
     loaded = Settings.from_environment(given)
     assert loaded.s3_endpoint == "http://s3:9000"
     assert loaded.s3_public_endpoint == "http://127.0.0.1:9000"
-    url = f"postgresql://safelight:{SECRETS['POSTGRES_PASSWORD']}@db:5432/safelight"
-    assert loaded.database_url.get_secret_value() == url
+    assert loaded.database_url.get_secret_value().endswith("@db:5432/safelight")
 
 
-def test_every_service_of_ours_has_the_same_settings() -> None:
-    first, *others = [settings_of(service) for service in OURS]
+def test_every_service_of_ours_has_the_same_settings_but_its_secrets() -> None:
+    first, *others = [{name: value for name, value in settings_of(one).items() if name not in OWN} for one in OURS]
     assert all(other == first for other in others)
+
+
+def test_every_service_has_the_secrets_of_its_functions_alone() -> None:
+    """`setup` is the owner and gives every role its password; the others connect with them."""
+    loaded = {service: Settings.from_environment(settings_of(service)) for service in OURS}
+    given = loaded["setup"].database_passwords
+    assert set(given) == set(SHARES)
+    assert len({password.get_secret_value() for password in given.values()}) == len(SHARES)
+    assert loaded["downloads"].database_url.get_secret_value() == loaded["setup"].database_url_as(DOWNLOADS)
+    assert loaded["worker"].database_url.get_secret_value() == loaded["setup"].database_url_as(DATA)
+    assert loaded["worker"].database_passwords == {PICTURES: given[PICTURES]}
+    assert [service for service in OURS if loaded[service].jwt_secret is not None] == ["downloads"]
 
 
 def test_sam_local_runs_with_the_same_settings() -> None:
     text = string.Template((document.ROOT / env.SAM_EXAMPLE).read_text()).substitute(SECRETS)
-    theirs: dict[str, str] = json.loads(text)["Parameters"]
-    assert theirs == settings_of("worker")
+    theirs: dict[str, dict[str, str]] = json.loads(text)
+    owner = Settings.from_environment(settings_of("setup"))
+    common = settings_of("downloads") | {"DATABASE_URL": owner.database_url_as(DATA)}
+    visits = {"DATABASE_URL": owner.database_url_as(VISITS)}
+    assert theirs == {"Parameters": common, "VisitsFunction": visits}
 
 
 def test_every_secret_is_required_and_everything_else_has_a_default() -> None:
@@ -191,7 +208,7 @@ def test_make_env_makes_other_secrets_each_time(checkout: Path) -> None:
 def test_the_parts_hold_what_the_settings_say() -> None:
     services = compose()["services"]
     database = services["db"]["environment"]
-    loaded = Settings.from_environment(settings_of("worker"))
+    loaded = Settings.from_environment(settings_of("setup"))
     secret = default(database["POSTGRES_PASSWORD"])
     expected = f"postgresql://{database['POSTGRES_USER']}:{secret}@db:5432/{database['POSTGRES_DB']}"
     assert loaded.database_url.get_secret_value() == expected

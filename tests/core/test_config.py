@@ -1,11 +1,13 @@
 """Which settings are accepted where."""
 
 import sys
+import threading
 
 import pytest
 from pydantic import ValidationError
 
-from safelight.config import Misconfigured, Settings, checked
+from safelight import config
+from safelight.config import Misconfigured, NoTokenSecret, Settings, checked
 
 GIVEN = {"DATABASE_URL": "postgresql://a:b@c/d", "JWT_SECRET": "x" * 32, "BUCKET": "b"}
 
@@ -103,3 +105,41 @@ def test_quotas_are_numbers_and_none_is_negative() -> None:
         for value in ("-1", "10 GB", "1.5"):
             with pytest.raises(ValidationError, match=name.lower()):
                 loaded(**{name: value})
+
+
+def test_a_function_that_signs_nothing_needs_no_token_secret() -> None:
+    without = Settings.from_environment({"DATABASE_URL": "postgresql://a:b@c/d", "BUCKET": "b", "STAGE": "prod"})
+    with pytest.raises(NoTokenSecret, match="JWT_SECRET is not set"):
+        _ = without.token_secret
+    assert loaded().token_secret == "x" * 32
+
+
+def test_a_role_with_a_known_password_has_a_url_of_its_own() -> None:
+    given = loaded(
+        DATABASE_URL="postgresql://owner:secret@host:5433/name?sslmode=require",
+        DATABASE_PASSWORDS='{"visits": "a/b@c"}',
+    )
+    assert given.database_url_as("visits") == "postgresql://visits:a%2Fb%40c@host:5433/name?sslmode=require"
+    assert given.database_url_as("other") == "postgresql://owner:secret@host:5433/name?sslmode=require"
+    assert "a/b@c" not in repr(given)
+
+
+@pytest.mark.parametrize("value", ["visits", "[]", '{"visits": 1}'])
+def test_passwords_that_are_no_json_object_are_named_and_not_quoted(value: str) -> None:
+    with pytest.raises(Misconfigured, match="DATABASE_PASSWORDS") as error:
+        checked(GIVEN | {"DATABASE_PASSWORDS": value})
+    assert value not in str(error.value)
+
+
+def test_the_url_of_a_function_holds_in_its_call_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(name, value)
+    config.settings.cache_clear()
+    seen: list[str] = []
+    with config.connected_to("postgresql://role:p@c/d"):
+        assert config.database_url() == "postgresql://role:p@c/d"
+        other = threading.Thread(target=lambda: seen.append(config.database_url()))
+        other.start()
+        other.join()
+    assert [*seen, config.database_url()] == [GIVEN["DATABASE_URL"]] * 2
+    config.settings.cache_clear()

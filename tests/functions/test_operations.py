@@ -148,7 +148,7 @@ def test_no_line_holds_a_secret_an_address_or_a_signed_url(monkeypatch: pytest.M
     ))  # fmt: skip
     assert anna.call("POST", "/galleries", json={}).status_code == 500
     config = settings()
-    secrets += [config.jwt_secret.get_secret_value(), config.database_url.get_secret_value()]
+    secrets += [config.token_secret, config.database_url.get_secret_value()]
     assert config.aws_secret_access_key is not None
     secrets.append(config.aws_secret_access_key.get_secret_value())
 

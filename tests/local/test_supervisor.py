@@ -1,5 +1,6 @@
 """The whole stack as `make up` starts it: comes up, repairs itself, ends with its supervisor, and loses nothing."""
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from local import demo
 from local.addresses import listen
+from local.connect import connect
 from local.demo import Demo
 from local.home import Home
 from local.pictures import SCENES
@@ -95,6 +97,22 @@ def test_it_says_that_it_is_ready_and_is(up: Up) -> None:
 
 def test_secrets_are_the_owners_alone(up: Up) -> None:
     assert (up.home / "secrets.json").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_that_serves_or_works_is_the_owner_of_the_database(up: Up) -> None:
+    secrets = json.loads((up.home / "secrets.json").read_text())
+    for name, roles in (
+        ("gateway", {"safelight_data", "safelight_visits", "safelight_downloads"}),
+        ("worker", {"safelight_data", "safelight_pictures"}),
+    ):
+        environment = up.part(name).environ()
+        assert secrets["database_password"] not in "\n".join(environment.values())
+        assert set(json.loads(environment["DATABASE_PASSWORDS"])) == roles
+        assert ("JWT_SECRET" in environment) == (name == "gateway")
+        connection = connect(environment["DATABASE_URL"])
+        found = connection.run("SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user")
+        connection.close()
+        assert found == [["safelight_data", False, False]]
 
 
 def test_the_demonstration_is_shared(up: Up, share: str) -> None:

@@ -15,7 +15,10 @@ ENI = "EC2 has no narrower resource for what Lambda does to put a function into 
 REVIEWED = {
     ("NetworkPolicy", "0"): ENI,
     ("NetworkPolicy", "1"): "a Deny",
-    ("EnvironmentKey", "AccountDecides"): "in a key policy `*` is the key itself; the IAM policies of the account decide",
+    (
+        "EnvironmentKey",
+        "AccountDecides",
+    ): "in a key policy `*` is the key itself; the IAM policies of the account decide",
     ("BucketPolicy", "TlsOnly"): "a Deny for everyone who comes without TLS",
     (
         "S3Endpoint",

@@ -34,7 +34,7 @@ SECRETS = {
 SECRET_OF = {DATA: "DataSecret", VISITS: "VisitsSecret", DOWNLOADS: "DownloadsSecret", PICTURES: "PicturesSecret"}
 REFERENCE = re.compile(r"\{\{resolve:secretsmanager:\$\{(\w+)\}:SecretString:\w+\}\}")
 MOST_REFERENCES = 60
-"""Dynamic references in one template: docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html."""
+"""In one template: docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html."""
 MOST_ENVIRONMENT = 4096
 """Bytes: docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 

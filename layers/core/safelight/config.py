@@ -135,9 +135,9 @@ class Settings(BaseModel):
 
     @property
     def token_secret(self) -> str:
-        """The key of tokens, grants, visitors' hashes and throttles. Raises Misconfigured where there is none."""
+        """The key of tokens, grants, visitors' hashes and throttles. Raises NoTokenSecret."""
         if self.jwt_secret is None:
-            raise Misconfigured("JWT_SECRET is not set, but this function signs or checks tokens: set it")
+            raise NoTokenSecret("JWT_SECRET is not set, but this function signs or checks tokens: set it")
         return self.jwt_secret.get_secret_value()
 
     def database_url_as(self, role: str) -> str:
@@ -187,6 +187,10 @@ class Settings(BaseModel):
 
 class Misconfigured(ValueError):
     """The settings cannot be used. The message names them and says why; it has none of their values."""
+
+
+class NoTokenSecret(Misconfigured):
+    """A function that signs or checks tokens has no JWT_SECRET. Its name is what the log shows."""
 
 
 def with_credentials(url: str, user: str, password: str) -> str:

@@ -22,7 +22,13 @@ OWNER_PASSWORD = "owner-of-these-tests"
 
 def settings_of(url: str) -> dict[str, str]:
     """The variables of a function that uses nothing but this database; without passwords of roles."""
-    return {"DATABASE_URL": url, "DATABASE_PASSWORDS": "", "BUCKET": "none", "BASE_URL": product.BASE_URL, "STAGE": "local"}
+    return {
+        "DATABASE_URL": url,
+        "DATABASE_PASSWORDS": "",
+        "BUCKET": "none",
+        "BASE_URL": product.BASE_URL,
+        "STAGE": "local",
+    }
 
 
 @contextlib.contextmanager
@@ -44,7 +50,7 @@ def install_as(url: str, passwords: dict[str, str]) -> None:
 
 
 def database_of_an_ordinary_owner(server: Postgres, attributes: str) -> str:
-    """The URL of an empty database for an owner that is no superuser, as managed servers give; `attributes` of the owner."""
+    """The URL of an empty database whose owner is an ordinary user with these attributes, as managed servers have."""
     name = f"owner_{secrets.token_hex(4)}"
     with server.connection("postgres") as connection:
         connection.run(f"CREATE ROLE {name} LOGIN {attributes} PASSWORD '{OWNER_PASSWORD}'")

@@ -18,13 +18,15 @@ TABLES_ONLY = ("DELETE", "TRUNCATE", "TRIGGER", "MAINTAIN")
 _EFFECTIVE = """
     SELECT r.rolname, c.relname, a.attname, p.name
     FROM pg_roles r, pg_class c, pg_attribute a, unnest(cast(:privileges AS text[])) AS p (name)
-    WHERE r.rolname = ANY(cast(:roles AS text[])) AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+    WHERE r.rolname = ANY(cast(:roles AS text[]))
+      AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
       AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       AND has_column_privilege(r.oid, c.oid, a.attnum, p.name)
 """
 _WHOLE = """
     SELECT r.rolname, c.relname, p.name FROM pg_roles r, pg_class c, unnest(cast(:privileges AS text[])) AS p (name)
-    WHERE r.rolname = ANY(cast(:roles AS text[])) AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+    WHERE r.rolname = ANY(cast(:roles AS text[]))
+      AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
       AND has_table_privilege(r.oid, c.oid, p.name)
 """
 
@@ -69,10 +71,12 @@ def test_an_undeclared_right_would_be_noticed(url: str) -> None:
 
 def test_roles_own_nothing_and_use_no_sequence(url: str) -> None:
     with session(url) as owner:
-        owned = "SELECT relname FROM pg_class JOIN pg_roles r ON r.oid = relowner WHERE rolname = ANY(cast(:roles AS text[]))"
+        owned = (
+            "SELECT relname FROM pg_class, pg_roles r WHERE r.oid = relowner AND rolname = ANY(cast(:roles AS text[]))"
+        )
         assert owner.run(owned, roles=list(SHARES)) == []
         used = (
-            "SELECT c.relname FROM pg_class c, pg_roles r WHERE c.relkind = 'S' AND r.rolname = ANY(cast(:roles AS text[]))"
+            "SELECT relname FROM pg_class c, pg_roles r WHERE relkind = 'S' AND rolname = ANY(cast(:roles AS text[]))"
             " AND has_sequence_privilege(r.oid, c.oid, 'USAGE, SELECT, UPDATE')"
         )
         assert owner.run("SELECT count(*) FROM pg_class WHERE relkind = 'S'") != [[0]]
@@ -107,8 +111,8 @@ NEVER = [
 @pytest.mark.parametrize(("role", "table", "columns"), NEVER, ids=lambda value: str(value))
 def test_what_a_role_never_reads(url: str, role: str, table: str, columns: set[str] | None) -> None:
     with session(url) as owner:
-        every = {row[0] for row in owner.run(
-            "SELECT attname FROM pg_attribute WHERE attrelid = cast(:t AS regclass) AND attnum > 0", t=table)}  # fmt: skip
+        listed = "SELECT attname FROM pg_attribute WHERE attrelid = cast(:table AS regclass) AND attnum > 0"
+        every = {row[0] for row in owner.run(listed, table=table)}
     assert columns is None or columns <= every
     with session(with_credentials(url, role, product.ROLE_PASSWORDS[role])) as connection:
         for column in columns or every:

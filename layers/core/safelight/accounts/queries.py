@@ -21,9 +21,7 @@ _IDENTITY = load_only(User.id, raiseload=True)
 _KEY_IN_USE = load_only(ApiKey.id, ApiKey.scopes, raiseload=True)
 
 
-def user_in_session(
-    session: Session, user_id: uuid.UUID, family_id: uuid.UUID, *, whole: bool = True
-) -> User | None:
+def user_in_session(session: Session, user_id: uuid.UUID, family_id: uuid.UUID, *, whole: bool = True) -> User | None:
     """An account that may act, if this session of it has not ended; only its id when not `whole`."""
     live = select(RefreshToken.id).where(
         RefreshToken.family_id == family_id, RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None)

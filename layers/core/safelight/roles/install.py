@@ -1,4 +1,4 @@
-"""Make the database roles and grant what `privileges` declares. Imports no ORM: the local stack runs it at each start."""
+"""Make the database roles and grant what `privileges` declares; without the ORM, for the local stack's quick start."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -53,11 +53,12 @@ def install(run: Run, passwords: Mapping[str, str]) -> None:
         raise RolesNotMade(f"DATABASE_PASSWORDS must name exactly {', '.join(SHARES)}: see {', '.join(unknown)}")
     roles = list(passwords)
     run("SELECT pg_advisory_xact_lock(:key)", key=LOCK)
-    [[database, owner]], [[connections]] = run("SELECT current_database(), current_user"), run(_USABLE_CONNECTIONS)
+    [[database, owner]] = run("SELECT current_database(), current_user")
+    [[connections]] = run(_USABLE_CONNECTIONS)
     if unmanageable := [name for [name] in run(_UNMANAGEABLE, roles=roles)]:
         raise RolesNotMade(
-            f"The database user {owner} may not make or change the roles {', '.join(unmanageable)}: give it CREATEROLE, "
-            "or remove DATABASE_PASSWORDS to run all functions as this user"
+            f"The database user {owner} may not make or change the roles {', '.join(unmanageable)}: "
+            "give it CREATEROLE, or remove DATABASE_PASSWORDS to run all functions as this user"
         )
     for [name] in run(_MISSING, roles=roles):
         run(f"CREATE ROLE {name} LOGIN")
@@ -85,7 +86,7 @@ def _grant(run: Run, database: str, roles: list[str]) -> None:
 
 
 def _verifier(password: str) -> str:
-    """What Postgres stores (PostgreSQL documentation, pg_authid): the password itself appears in no statement or log."""
+    """What Postgres stores (PostgreSQL documentation, pg_authid): no statement and no log contains the password."""
     salt, stored_key, server_key, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(password)
     salt, stored_key, server_key = (b64encode(part).decode() for part in (salt, stored_key, server_key))
     return f"SCRAM-SHA-256${iterations}:{salt}${stored_key}:{server_key}"

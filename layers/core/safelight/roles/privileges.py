@@ -56,7 +56,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "jobs": {
         DATA: _ALL,
         DOWNLOADS: "SELECT (id, kind, subject_id, status), INSERT",
-        PICTURES: "SELECT, INSERT, UPDATE (status, progress, attempts, fencing, payload, lease_until, error, run_after, started_at,"
+        PICTURES: "SELECT, INSERT,"
+        " UPDATE (status, progress, attempts, fencing, payload, lease_until, error, run_after, started_at,"
         " finished_at)",
     },
     "photos": {

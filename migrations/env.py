@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from safelight.config import settings
+from safelight.config import database_url
 from safelight.db.engine import make_engine
 from safelight.models import Base
 
@@ -13,7 +13,7 @@ MIGRATION_LOCK = 5_417_063
 
 def run() -> None:
     """Bring the database to the asked revision in one transaction."""
-    engine = make_engine(settings().database_url.get_secret_value(), pool_size=1)
+    engine = make_engine(database_url(), pool_size=1)
     with engine.begin() as connection:
         # A migration that cannot get its lock fails fast instead of queueing every request behind it.
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))

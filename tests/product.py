@@ -107,7 +107,7 @@ def as_owner() -> contextlib.AbstractContextManager[None]:
 
 def running(folder: str) -> contextlib.AbstractContextManager[None]:
     """Connect to the database as the role of the function in functions/<folder>, as the local stack does."""
-    return as_role(_functions()[folder])
+    return as_owner() if folder == "migrate" else as_role(_functions()[folder])
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ def admin(*arguments: str, command: str = "admin", **environment: str) -> subpro
     path = os.pathsep.join([str(product.ROOT), str(product.ROOT / "layers/core")])
     return subprocess.run(
         [sys.executable, "-m", f"local.{command}", *arguments],
-        env={**os.environ, "PYTHONPATH": path, **environment},
+        env={**os.environ, "PYTHONPATH": path, "DATABASE_URL": os.environ.get(product.OWNER_URL, ""), **environment},
         cwd=product.ROOT,
         capture_output=True,
         text=True,

@@ -34,6 +34,7 @@ from safelight.models import Gallery, Photo, ShareLink, User
 from safelight.photos import upload, worker
 from safelight.photos.schemas import PhotoCreate
 from safelight.queue import Queue
+from tests import product
 from tests.core.pictures import samples
 from tests.template import document
 
@@ -97,7 +98,7 @@ def handler(folder: str) -> Iterator[Handler]:
 
 
 def invoke(folder: str, event: dict[str, Any]) -> Any:
-    with handler(folder) as handle:
+    with product.running(folder), handler(folder) as handle:
         return handle(event, Context(f"safelight-dev-{folder}"))
 
 

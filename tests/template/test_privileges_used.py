@@ -147,7 +147,8 @@ class Caller:
         # asyncio.run would drop, unclosed, the loop that Mangum left as the thread's own.
         loop = asyncio.new_event_loop()
         try:
-            answer = loop.run_until_complete(ask())
+            with product.running(function):
+                answer = loop.run_until_complete(ask())
         finally:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()

@@ -63,3 +63,9 @@ def test_a_program_ends_with_the_message_alone(program: str, name: str, value: s
     assert ended.stderr.startswith(told)
     assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.stderr + ended.stdout
+
+
+def test_the_gateway_does_not_start_without_the_key_of_tokens(tmp_path: Path) -> None:
+    done = run("local.gateway", tmp_path, JWT_SECRET="")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "JWT_SECRET is not set, but this function signs or checks tokens: set it"

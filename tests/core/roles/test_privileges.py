@@ -85,14 +85,14 @@ def test_roles_own_nothing_and_use_no_sequence(url: str) -> None:
 
 # What must never be granted, whoever changes the table: accounts and their keys are no business of these.
 NEVER = [
-    (VISITS, "users", {"email", "username", "password_hash", "is_admin", "settings"}),
+    (VISITS, "users", ("email", "username", "password_hash", "is_admin", "settings")),
     (VISITS, "refresh_tokens", None),
     (VISITS, "api_keys", None),
     (VISITS, "jobs", None),
     (VISITS, "erasures", None),
-    (DOWNLOADS, "users", {"email", "username", "password_hash", "settings"}),
-    (DOWNLOADS, "refresh_tokens", {"token_hash", "user_agent", "ip"}),
-    (DOWNLOADS, "selections", {"name", "email", "note", "visitor"}),
+    (DOWNLOADS, "users", ("email", "username", "password_hash", "settings")),
+    (DOWNLOADS, "refresh_tokens", ("token_hash", "user_agent", "ip")),
+    (DOWNLOADS, "selections", ("name", "email", "note", "visitor")),
     (PICTURES, "users", None),
     (PICTURES, "refresh_tokens", None),
     (PICTURES, "api_keys", None),
@@ -108,12 +108,12 @@ NEVER = [
 ]
 
 
-@pytest.mark.parametrize(("role", "table", "columns"), NEVER, ids=lambda value: str(value))
-def test_what_a_role_never_reads(url: str, role: str, table: str, columns: set[str] | None) -> None:
+@pytest.mark.parametrize(("role", "table", "columns"), NEVER, ids=str)
+def test_what_a_role_never_reads(url: str, role: str, table: str, columns: tuple[str, ...] | None) -> None:
     with session(url) as owner:
         listed = "SELECT attname FROM pg_attribute WHERE attrelid = cast(:table AS regclass) AND attnum > 0"
         every = {row[0] for row in owner.run(listed, table=table)}
-    assert columns is None or columns <= every
+    assert columns is None or set(columns) <= every
     with session(with_credentials(url, role, product.ROLE_PASSWORDS[role])) as connection:
         for column in columns or every:
             refused(connection, f"SELECT {column} FROM {table}")

@@ -14,6 +14,7 @@ from safelight.photos.processing import GAVE_UP
 from safelight.pictures import child
 from safelight.pictures.errors import UnreadablePicture
 from safelight.storage.store import Storage
+from tests import product
 from tests.api import Photographer, jpeg, post_form, run_jobs, sqs_event
 from tests.journeys.worksite import (
     assert_ready_once,
@@ -228,7 +229,8 @@ def test_deleted_while_it_is_processed(monkeypatch: pytest.MonkeyPatch, what: st
             path = f"/photos/{photo_id}" if what == "photo" else f"/galleries/{gallery_id}"
             deleted.append(anna.call("DELETE", path).status_code)
             # While a worker may still write, nothing is erased: it would come back.
-            sweep.run()
+            with product.running("sweep"):
+                sweep.run()
         result = real(self, *arguments)
         if dies:
             raise Died

@@ -23,6 +23,13 @@ def passwords(configured: Settings, own: Secrets | None) -> dict[str, str]:
     return given or ({role: own.role_password(role) for role in SHARES} if own else {})
 
 
+def warning(configured: Settings, known: Mapping[str, str]) -> str | None:
+    """What to say at the start of a public server whose functions all connect as one user."""
+    if known or not configured.is_public:
+        return None
+    return "every function can do all that DATABASE_URL's user can. Set DATABASE_PASSWORDS: see docs/operations.md"
+
+
 def environments(
     common: Mapping[str, str], template: Template, known: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:

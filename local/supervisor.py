@@ -133,15 +133,6 @@ class Supervisor:
         self._environment = self._variables()
         passwords = self._share_secrets()
         self._spawn(self._gateway)  # importing the functions needs neither tables nor bucket
-        from safelight import config  # found once `local.__main__` has named the layer's folder
-        from safelight.web import forwarded
-
-        try:
-            warning = forwarded.warning(config.checked(self._environment))
-        except config.Misconfigured as error:
-            raise StartError(str(error)) from None
-        if warning is not None:
-            self._say(f"Warning: {warning}")
         tables.migrate(self._environment, ROOT, self.home.log("migrate"))
         if passwords:
             from local import roles
@@ -190,14 +181,16 @@ class Supervisor:
         """Give gateway and worker the secrets that they use; the passwords of the database roles. Raises StartError."""
         from local import roles
         from safelight import config  # found once `local.__main__` has named the layer's folder
+        from safelight.web import forwarded
 
         try:
             configured = config.checked(self._environment)
         except config.Misconfigured as error:
             raise StartError(str(error)) from None
         passwords = roles.passwords(configured, self._secrets if self._postgres is not None else None)
-        if not passwords and configured.is_public:
-            self._say("  warning: every function can do all that DATABASE_URL's user can: set DATABASE_PASSWORDS")
+        warnings = [forwarded.warning(configured), roles.warning(configured, passwords)]
+        for warning in filter(None, warnings):
+            self._say(f"Warning: {warning}")
         given = roles.environments(self._environment, Template(self._template), passwords)
         self._gateway.environment, self._worker.environment = given
         return passwords

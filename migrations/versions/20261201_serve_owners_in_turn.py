@@ -1,14 +1,14 @@
 """serve owners in turn
 
-Revision: 0019
-Follows: 0018
+Revision: 0018
+Follows: 0017
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

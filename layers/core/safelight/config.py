@@ -18,6 +18,8 @@ from safelight.published import MIN_SECRET, is_published
 
 MIB = 1024 * 1024
 MAX_PHOTO_BYTES = 15 * MIB
+
+
 def _networks(value: object) -> object:
     return addresses.networks(value) if isinstance(value, str) else value
 
@@ -105,8 +107,8 @@ class Settings(BaseModel):
         published = [name for name, value in given.items() if value and is_published(value.get_secret_value())]
         if published:
             raise ValueError(
-                f"{', '.join(published)}: this value is published, so everybody knows it, and the service can be reached "
-                "from more than this machine. Set a random value; `make env` writes a file of them"
+                f"{', '.join(published)}: this value is published, so everyone knows it, and the service can be "
+                "reached from more than this machine. Set a random value; `make env` writes a file of them"
             )
         if self.jwt_secret and len(self.jwt_secret.get_secret_value()) < MIN_SECRET:
             raise ValueError(f"JWT_SECRET must be a random value of {MIN_SECRET} characters or more for a server")

@@ -20,6 +20,7 @@ SHARES: Mapping[str, int] = {DATA: 40, VISITS: 25, DOWNLOADS: 15, PICTURES: 15}
 """Percent of the server's connections that each role may have; the rest is for the owner and the operator."""
 
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
+_RECORD = "SELECT (share_id, kind, rolled_up), INSERT (share_id, kind, photo_id, visitor, formerly, bytes_sent)"
 
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "analyses": {DATA: _ALL, PICTURES: "SELECT, INSERT, UPDATE (status, result, error, completed_at, updated_at)"},
@@ -29,8 +30,8 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     },
     "archive_downloads": {
         DATA: _ALL,
-        VISITS: "SELECT, INSERT, UPDATE (at, asked_bytes)",
-        DOWNLOADS: "SELECT, INSERT, UPDATE (at, asked_bytes)",
+        VISITS: "SELECT, INSERT, UPDATE (at, asked_bytes, begun_at)",
+        DOWNLOADS: "SELECT, INSERT, UPDATE (at, asked_bytes, begun_at)",
     },
     "archive_parts": {DATA: _ALL, DOWNLOADS: "SELECT"},
     "archives": {DATA: _ALL, DOWNLOADS: "SELECT, INSERT, UPDATE (used_at), DELETE"},
@@ -53,12 +54,13 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         DOWNLOADS: "SELECT",
         PICTURES: "SELECT (id, owner_id, deleted_at)",
     },
+    "invitations": {DATA: _ALL},
     "jobs": {
         DATA: _ALL,
         DOWNLOADS: "SELECT (id, kind, subject_id, status), INSERT",
         PICTURES: "SELECT, INSERT,"
-        " UPDATE (status, progress, attempts, fencing, payload, lease_until, error, run_after, started_at,"
-        " finished_at)",
+        " UPDATE (status, progress, attempts, fencing, payload, lease_until, error, run_after, claimed_at,"
+        " started_at, finished_at)",
     },
     "photos": {
         DATA: _ALL,
@@ -85,13 +87,11 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         " UPDATE (name, email, note, submitted_at, updated_at)",
         DOWNLOADS: "SELECT (id, share_id, token_hash)",
     },
-    "share_events": {
-        DATA: _ALL,
-        VISITS: "SELECT (share_id, kind, rolled_up), INSERT (share_id, kind, photo_id, visitor, bytes_sent)",
-        DOWNLOADS: "SELECT (share_id, kind, rolled_up), INSERT (share_id, kind, photo_id, visitor, bytes_sent)",
-    },
+    "share_days": {DATA: _ALL},
+    "share_events": {DATA: _ALL, VISITS: _RECORD, DOWNLOADS: _RECORD},
     # UPDATE (updated_at) is for the lock under which downloads and selections are counted.
     "share_links": {DATA: _ALL, VISITS: "SELECT, UPDATE (updated_at)", DOWNLOADS: "SELECT, UPDATE (updated_at)"},
+    "storage_usage": {DATA: _ALL, PICTURES: "SELECT (user_id, photos, bytes), UPDATE (photos, bytes)"},
     "throttles": {
         DATA: _ALL,
         VISITS: "SELECT, INSERT, UPDATE (empty_at)",

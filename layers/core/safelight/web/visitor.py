@@ -18,7 +18,7 @@ from safelight.db import driver
 from safelight.errors import Unauthorized
 from safelight.security.grants import LIFETIME, is_granted, make_grant
 from safelight.security.visitorcookies import LIFETIME as VISITOR_LIFETIME
-from safelight.security.visitorcookies import make_cookie, read_cookie
+from safelight.security.visitorcookies import VisitorCookie, make_cookie, read_cookie
 from safelight.shares import downloads, limits, links, visits
 from safelight.shares.visitors import Identity, Visitor, salts
 from safelight.shares.visits import Share
@@ -88,7 +88,7 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     """The live link of the path. Raises NotFound, and TooManyRequests for an address that misses too often."""
     secret, ip = config.token_secret, address(request)
 
-    def cookie(found: Share) -> str | None:
+    def cookie(found: Share) -> VisitorCookie | None:
         return read_cookie(request.cookies.get(visitor_cookie(found)), found.id, secret, now)
 
     def is_known(found: Share) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from safelight.config import MIB, Settings
+from safelight.web.observe import STRICT_TRANSPORT
 from safelight.web.problems import MEDIA_TYPE
 from tests.template import document
 
@@ -56,6 +57,13 @@ def test_a_function_gets_every_setting_it_cannot_do_without(function: str) -> No
     assert variables >= {"STAGE", "BASE_URL"}, "the defaults of these are those of one machine"
     # What makes a function talk to another store than Amazon's must not come from the template.
     assert not variables & {"S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_quotas_are_known_where_they_are_shown_and_where_they_are_enforced() -> None:
+    wanted = {"QUOTA_BYTES": {"Ref": "QuotaBytes"}, "QUOTA_PHOTOS": {"Ref": "QuotaPhotos"}}
+    for function in ("AccountsFunction", "PhotosFunction"):
+        variables = document.functions()[function]["Environment"]["Variables"]
+        assert {name: variables[name] for name in wanted} == wanted
 
 
 def test_functions_that_open_pictures_say_that_the_platform_is_their_wall() -> None:
@@ -182,6 +190,7 @@ def test_gateway_answers_are_problems_like_ours() -> None:
         headers = response["ResponseParameters"]["Headers"]
         assert headers["Content-Type"] == f"'{MEDIA_TYPE}'"
         assert headers["Cache-Control"] == "'no-store'"
+        assert headers["Strict-Transport-Security"] == f"'{STRICT_TRANSPORT[1].decode()}'"
         assert ("Retry-After" in headers) == (problem["status"] in (429, 502, 504))
 
 

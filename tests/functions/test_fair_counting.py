@@ -284,6 +284,7 @@ def test_aria2_goes_on_with_what_it_was_stopped_at(shared: Shared, tmp_path: Pat
         command = ["aria2c", "--no-conf", "-q", "-x4", "-s4", "-k1M", "-c", f"-o{share}", "--auto-save-interval=0", url]
         slowly = subprocess.Popen([*command, "--max-download-limit=200K"], cwd=tmp_path)
         eventually(partial(begun, shared, share))
+        eventually((tmp_path / share).exists)  # it has read the head of the answer, and will note what it has
         slowly.send_signal(signal.SIGINT)
         slowly.wait(20)
         assert (tmp_path / f"{share}.aria2").exists(), "it was stopped before its end"

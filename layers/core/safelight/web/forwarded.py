@@ -20,6 +20,8 @@ _READ = frozenset({SECRET, VIEWER, _FOR, _FORWARDED})
 
 HOPS = 32
 """Proxies in a row that are looked at; a longer chain of trusted ones ends there."""
+LONGEST = 64
+"""Characters of a hop that are read; no address has more."""
 # A parameter of Forwarded (RFC 7239 section 4) whose value has no escapes, which no address needs.
 _PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\]*)"|([^\s",;]*))\s*""")
 
@@ -100,7 +102,7 @@ def _hops(found: dict[bytes, list[str]]) -> Iterator[str]:
             seen += 1
             if seen > HOPS:
                 return
-            yield _host(read(element))
+            yield _host(read(element))[:LONGEST]
 
 
 def _backwards(line: str) -> Iterator[str]:

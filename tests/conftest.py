@@ -87,6 +87,15 @@ def module_settings(postgres: Postgres, object_store: ObjectStore, template_data
         yield settings()
 
 
+@pytest.fixture(scope="module")
+def pooled_settings(module_settings: Settings) -> Iterator[Settings]:
+    """As `module_settings`, with a pool of connections for tests that use the database in parallel."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_POOL", "8")
+        product.forget()
+        yield module_settings
+
+
 @pytest.fixture(scope="session")
 def api_server() -> Iterator[front.Server]:
     """The product behind a port."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
@@ -16,23 +15,14 @@ from safelight.jobs import queries, service
 from safelight.jobs.due import OWNERS
 from safelight.models.job import SERVICE
 from safelight.queue import Queue
-from tests import product
 from tests.functions.support import in_parallel, sql
 
 ANNA, BEN, CLEO = (uuid.UUID(int=number) for number in (1, 2, 3))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _database(module_settings: Settings) -> Iterator[None]:
-    assert module_settings.bucket
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_POOL", "8")
-        product.forget()
-        yield
-
-
 @pytest.fixture(autouse=True)
-def _no_jobs(_database: None) -> None:
+def _no_jobs(pooled_settings: Settings) -> None:
+    assert pooled_settings.bucket
     sql("DELETE FROM jobs")
 
 

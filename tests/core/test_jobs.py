@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from safelight.config import Settings
 from safelight.db.engine import transaction
 from safelight.jobs import queries, service
 from safelight.jobs.service import LeaseLost
 from safelight.models import Job
 from safelight.models.job import SERVICE
 from safelight.queue import Queue
-from tests import product
 from tests.claims import claimed, held
 from tests.functions.support import in_parallel, sql
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _database(module_settings: Settings) -> Iterator[None]:
-    assert module_settings.bucket
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_POOL", "8")
-        product.forget()
-        yield
+pytestmark = pytest.mark.usefixtures("pooled_settings")
 
 
 def enqueued(queue: Queue | None = None, subject: uuid.UUID | None = None) -> uuid.UUID:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import bcrypt
 import httpx2 as httpx
+import pytest
 from sqlalchemy import Engine, event, text
 
 from safelight.db.engine import transaction
@@ -73,3 +75,16 @@ def same(one: httpx.Response, other: httpx.Response) -> bool:
         return answer.status_code, sorted(headers), answer.content
 
     return comparable(one) == comparable(other)
+
+
+def passwords_compared(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The passwords that are compared with a hash from now on."""
+    compared: list[bytes] = []
+    checkpw = bcrypt.checkpw
+
+    def noted(password: bytes, hashed: bytes) -> bool:
+        compared.append(password)
+        return checkpw(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", noted)
+    return compared

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-import bcrypt
 import pytest
 
 from safelight.accounts import confirmation, limits
 from safelight.security import passwords
 from tests.api import PASSWORD, Photographer, client
 from tests.functions.access import administrator, age_confirmation
-from tests.functions.support import in_parallel, problem, sql
+from tests.functions.support import in_parallel, passwords_compared, problem, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
@@ -70,14 +69,7 @@ def test_right_passwords_are_limited_before_they_are_compared(
 ) -> None:
     assert (limits.CONFIRMED.tries, limits.CONFIRMED.seconds) == (60, 3600)
     monkeypatch.setattr(limits, "CONFIRMED", replace(limits.CONFIRMED, seconds=3600 * 1000))
-    compared: list[bytes] = []
-    checkpw = bcrypt.checkpw
-
-    def counted(password: bytes, hashed: bytes) -> bool:
-        compared.append(password)
-        return checkpw(password, hashed)
-
-    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    compared = passwords_compared(monkeypatch)
     body = {"password": PASSWORD}
     answers = in_parallel(70, lambda _: anna.call("POST", "/auth/confirm", json=body), threads=9)
     assert Counter(answer.status_code for answer in answers) == {204: limits.CONFIRMED.tries, 429: 10}

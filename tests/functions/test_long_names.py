@@ -8,13 +8,12 @@ from collections import Counter
 from typing import Any
 from urllib.parse import quote
 
-import bcrypt
 import pytest
 
 from safelight.accounts import limits
 from safelight.accounts.schemas import MAX_NAME
 from tests.api import PASSWORD, Photographer, client
-from tests.functions.support import problem, same, sql
+from tests.functions.support import passwords_compared, problem, same, sql
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -30,14 +29,7 @@ def token(name: str, password: str = PASSWORD) -> Any:
 
 def test_a_name_that_is_too_long_is_wrong_as_any_other_and_counts_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     anna = Photographer.registered()
-    compared: list[bytes] = []
-    checkpw = bcrypt.checkpw
-
-    def noted(password: bytes, hashed: bytes) -> bool:
-        compared.append(password)
-        return checkpw(password, hashed)
-
-    monkeypatch.setattr(bcrypt, "checkpw", noted)
+    compared = passwords_compared(monkeypatch)
     nobody = token(f"{uuid.uuid4().hex}@example.com")
     problem(nobody, 401, "unauthorized")
     for name in (LONG, anna.email + " " * MAX_NAME, " " * MAX_NAME + anna.email, "\0" * 5_000, "x" * 16_000):

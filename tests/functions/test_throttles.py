@@ -22,7 +22,7 @@ from safelight.sweep import sweep
 from safelight.throttle import Claim, Rule
 from tests import product
 from tests.api import PASSWORD, Photographer, client
-from tests.functions.support import in_parallel, sql
+from tests.functions.support import in_parallel, passwords_compared, sql
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -352,19 +352,6 @@ def test_all_addresses_together_guess_at_one_link_two_hundred_times() -> None:
     assert RULES[share_limits, "UNLOCK"].seconds == 3600
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The passwords that are compared from now on."""
-    compared: list[bytes] = []
-    checkpw = bcrypt.checkpw
-
-    def noted(password: bytes, hashed: bytes) -> bool:
-        compared.append(password)
-        return checkpw(password, hashed)
-
-    monkeypatch.setattr(bcrypt, "checkpw", noted)
-    return compared
-
-
 def test_an_account_is_signed_in_to_sixty_times_by_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     own = RULES[limits, "SIGNED_IN"]
     assert (own.tries, own.seconds) == (60, 3600)
@@ -374,7 +361,7 @@ def test_an_account_is_signed_in_to_sixty_times_by_all_its_names(monkeypatch: py
     # Wrong passwords count elsewhere.
     for _ in range(5):
         assert client().post("/auth/login", json={"username": "anna", "password": "Wrong-Horse-7"}).status_code == 401
-    compared, browser = counted(monkeypatch), client()
+    compared, browser = passwords_compared(monkeypatch), client()
     names = ({"email": anna.email}, {"username": "anna"})
     # Four at a time: each holds a place among the wrong ones until it is compared, and five of ten are left.
     answers = in_parallel(80, lambda n: browser.post("/auth/login", json={**names[n % 2], "password": PASSWORD}), 4)
@@ -401,7 +388,7 @@ def test_a_link_is_opened_six_hundred_times_from_one_address(monkeypatch: pytest
     locked, other = (anna.share(gallery, password="cake and wine")["share_id"] for _ in range(2))
     for _ in range(5):
         assert client().post(f"/s/{locked}/unlock", json={"password": "wine and cake"}).status_code == 401
-    compared, browser = counted(monkeypatch), client()
+    compared, browser = passwords_compared(monkeypatch), client()
     right = {"password": "cake and wine"}
     # Each holds a place among the wrong ones until it is compared, and fifteen of twenty are left.
     answers = in_parallel(610, lambda _: browser.post(f"/s/{locked}/unlock", json=right), 12)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import httpx2 as httpx
 
 from safelight.accounts import operators
+from safelight.accounts.schemas import Scope
 from tests.api import PASSWORD, Photographer, client, run_jobs
 from tests.functions.support import sql
 
-SCOPES = ("read", "upload", "share", "metrics", "operate", "admin")
+SCOPES: tuple[str, ...] = get_args(Scope.__value__)
 LINK_PASSWORD = "cake and wine"
 
 BODIES: dict[str, Any] = {

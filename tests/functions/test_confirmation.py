@@ -48,6 +48,20 @@ def test_a_session_from_before_confirmations_asks_for_the_password(anna: Photogr
     assert anna.call("DELETE", "/auth/me").status_code == 204
 
 
+def test_a_name_is_neither_changed_nor_taken_away_without_the_password(anna: Photographer) -> None:
+    assert anna.call("POST", "/auth/confirm", json={"password": PASSWORD}).status_code == 204
+    assert anna.call("PATCH", "/auth/me", json={"username": "anna-of-confirmations"}).status_code == 200
+    age_confirmation(anna, 601)
+    for names in ({"username": None}, {"username": "other"}, {"email": "other@example.com"}):
+        problem(anna.call("PATCH", "/auth/me", json=names), 403, "confirmation_required")
+    # What is no change needs none.
+    same = {"username": "Anna-of-Confirmations", "email": anna.email.upper()}
+    for names in (same, {"email": None}, {"settings": {"a": 1}}, {}):
+        assert anna.call("PATCH", "/auth/me", json=names).status_code == 200
+    assert anna.call("POST", "/auth/confirm", json={"password": PASSWORD}).status_code == 204
+    assert anna.call("PATCH", "/auth/me", json={"username": None}).json()["username"] is None
+
+
 def test_a_wrong_password_confirms_nothing_and_is_counted(anna: Photographer) -> None:
     for body in ({"password": ""}, {}, {"password": PASSWORD, "minutes": 600}):
         problem(anna.call("POST", "/auth/confirm", json=body), 422, "invalid")

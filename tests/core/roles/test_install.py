@@ -65,6 +65,50 @@ def test_a_new_password_replaces_the_old_one(url: str) -> None:
     assert signs_in(url, VISITS, PASSWORDS[VISITS])
 
 
+def test_what_a_role_set_for_itself_is_reset(url: str) -> None:
+    own = with_credentials(url, VISITS, PASSWORDS[VISITS])
+    database = url.rpartition("/")[2].partition("?")[0]
+    with session(own) as visits:
+        visits.run("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
+        visits.run(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET statement_timeout = '1ms'")
+    install_as(url, PASSWORDS)
+    with session(own) as visits:
+        found = visits.run("SELECT name FROM pg_settings WHERE source IN ('user', 'database user')")
+    assert found == []
+
+
+def test_what_everyone_was_given_is_taken_back(url: str) -> None:
+    before = state(url)
+    with session(url) as owner:
+        owner.run("GRANT SELECT ON users, alembic_version TO PUBLIC")
+    install_as(url, PASSWORDS)
+    assert state(url) == before
+    with session(with_credentials(url, VISITS, PASSWORDS[VISITS])) as visits, pytest.raises(DatabaseError):
+        visits.run("SELECT password_hash FROM users")
+
+
+def test_no_role_can_hold_up_a_migration_by_a_lock(url: str) -> None:
+    with session(with_credentials(url, VISITS, PASSWORDS[VISITS])) as visits:
+        with pytest.raises(DatabaseError):
+            visits.run("LOCK TABLE alembic_version IN ACCESS SHARE MODE")
+        visits.run("SELECT pg_advisory_lock(key) FROM generate_series(5417000, 5417100) AS key")
+        install_as(url, PASSWORDS)
+        with product.configured(settings_of(url)):
+            assert handler({}, None)["revision"]
+
+
+def test_two_migrations_at_once_take_turns(url: str) -> None:
+    with session(url) as first, session(url) as second:
+        first.run("BEGIN")
+        installing.install(first.run, PASSWORDS)
+        second.run("BEGIN")
+        second.run("SET LOCAL lock_timeout = '100ms'")
+        with pytest.raises(DatabaseError, match="lock timeout"):
+            second.run("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
+        second.run("ROLLBACK")
+        first.run("ROLLBACK")
+
+
 def test_no_statement_holds_a_password(url: str) -> None:
     sent: list[str] = []
     with session(url) as owner:
@@ -194,5 +238,5 @@ def test_a_role_that_can_do_more_is_refused(url: str, strengthen: str, undo: str
 def test_every_role_needs_a_password_and_no_other_is_known(url: str) -> None:
     without = {role: password for role, password in PASSWORDS.items() if role != VISITS}
     for passwords, named in ((without, VISITS), (PASSWORDS | {"someone": "x"}, "someone")):
-        with pytest.raises(RolesNotMade, match=f"see {named}"):
+        with pytest.raises(RolesNotMade, match=f"Missing or unknown: {named}"):
             install_as(url, passwords)

@@ -11,9 +11,6 @@ from safelight.roles.privileges import GRANTS, SHARES
 type Run = Callable[..., Any]
 """Runs SQL with `:named` parameters and returns its rows."""
 
-LOCK = 5_417_064
-"""Advisory lock: two migrations at once must not change the same catalogue rows."""
-
 
 class RolesNotMade(RuntimeError):
     """The roles cannot be used. The message says why and what to do; it contains no password."""
@@ -50,9 +47,14 @@ def install(run: Run, passwords: Mapping[str, str]) -> None:
     """
     unknown = sorted(set(passwords) ^ set(SHARES))
     if unknown:
-        raise RolesNotMade(f"DATABASE_PASSWORDS must name exactly {', '.join(SHARES)}: see {', '.join(unknown)}")
+        raise RolesNotMade(
+            f"DATABASE_PASSWORDS must name exactly {', '.join(SHARES)}. Missing or unknown: {', '.join(unknown)}"
+        )
     roles = list(passwords)
-    run("SELECT pg_advisory_xact_lock(:key)", key=LOCK)
+    # Two migrations at once must not change the same catalogue rows. No role has a right on this table, so no function
+    # can hold the lock; an advisory lock would be anyone's.
+    run("SET LOCAL lock_timeout = '30s'")
+    run("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
     [[database, owner]] = run("SELECT current_database(), current_user")
     [[connections]] = run(_USABLE_CONNECTIONS)
     if unmanageable := [name for [name] in run(_UNMANAGEABLE, roles=roles)]:
@@ -65,6 +67,9 @@ def install(run: Run, passwords: Mapping[str, str]) -> None:
     for name in roles:
         limit = connections * SHARES[name] // 100
         run(f"ALTER ROLE {name} LOGIN CONNECTION LIMIT {limit} PASSWORD '{_verifier(passwords[name])}'")
+        # A role may change its own settings, for example to one that makes each of its statements fail.
+        run(f"ALTER ROLE {name} RESET ALL")
+        run(f"ALTER ROLE {name} IN DATABASE {_quoted(database)} RESET ALL")
     _grant(run, _quoted(database), roles)
     if strong := [name for [name] in run(_TOO_STRONG, roles=roles)]:
         raise RolesNotMade(
@@ -79,7 +84,7 @@ def _grant(run: Run, database: str, roles: list[str]) -> None:
     run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     run(f"GRANT CONNECT ON DATABASE {database} TO {everyone}")
     run(f"GRANT USAGE ON SCHEMA public TO {everyone}")
-    run(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {everyone}")
+    run(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {everyone}")
     for table, granted in GRANTS.items():
         for name, clause in granted.items():
             run(f"GRANT {clause} ON {table} TO {name}")

@@ -59,6 +59,13 @@ def test_a_function_gets_every_setting_it_cannot_do_without(function: str) -> No
     assert not variables & {"S3_ENDPOINT", "S3_PUBLIC_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
+def test_a_parameter_has_no_key_by_accident() -> None:
+    """An unquoted comma within a description would begin another key."""
+    known = {"Type", "Default", "Description", "AllowedPattern", "AllowedValues", "NoEcho", "MinValue", "MaxValue"}
+    found = {name: set(one) - known for name, one in document.template()["Parameters"].items()}
+    assert {name for name, unknown in found.items() if unknown} == set()
+
+
 def test_quotas_are_known_where_they_are_shown_and_where_they_are_enforced() -> None:
     wanted = {"QUOTA_BYTES": {"Ref": "QuotaBytes"}, "QUOTA_PHOTOS": {"Ref": "QuotaPhotos"}}
     for function in ("AccountsFunction", "PhotosFunction"):

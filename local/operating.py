@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from local.home import Home
 from local.postgres import Postgres
 from safelight.config import Misconfigured
 from safelight.errors import SafelightError, Unavailable
+from safelight.roles.install import RolesNotMade
+from safelight.roles.privileges import SHARES
 
 
 class OperatorError(RuntimeError):
@@ -24,8 +27,10 @@ def ask(event: dict[str, Any]) -> dict[str, str]:
         port = home.known_port("postgres")
         if port is None:
             raise OperatorError("Nothing was ever started here: run make up first")
-        password = home.secrets().database_password
-        os.environ["DATABASE_URL"] = Postgres(home.directory / "postgres", port, password).url
+        own = home.secrets()
+        os.environ["DATABASE_URL"] = Postgres(home.directory / "postgres", port, own.database_password).url
+        if not os.environ.get("DATABASE_PASSWORDS"):
+            os.environ["DATABASE_PASSWORDS"] = json.dumps({role: own.role_password(role) for role in SHARES})
     if not os.environ.get("BASE_URL"):
         os.environ["BASE_URL"] = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
     # Settings are whole or not at all; neither of these is used.
@@ -37,5 +42,5 @@ def ask(event: dict[str, Any]) -> dict[str, str]:
         raise OperatorError("The database does not answer: is Safelight running (make up)?") from error
     except SafelightError as error:
         raise OperatorError(error.detail) from error
-    except (Misconfigured, ValueError) as error:
+    except (Misconfigured, RolesNotMade, ValueError) as error:
         raise OperatorError(str(error)) from error

@@ -8,6 +8,8 @@ import re
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 
 from local.process import wait_until
 from tests.api import PASSWORD, jpeg
-from tests.journeys.stack import PARTS, Stack, children, command
+from tests.journeys.stack import PARTS, ROOT, Stack, children, command
 from tests.local.attack import WHO, beyond_the_known, endpoints_of, run_attacker
 from tests.local.impostor import impostor, listen_only
 
@@ -58,6 +60,24 @@ def photo(stack: Stack) -> bytes:
         lambda: stack.ask("GET", path, headers=headers).json()["status"] == "ready", seconds=60, what="the photo"
     )
     return data
+
+
+def test_an_operators_command_leaves_the_roles_as_they_are(stack: Stack) -> None:
+    """It is a migration of the stack's own database, with the passwords that the stack uses."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("DATABASE_")}
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "layers" / "core")))
+    done = subprocess.run(
+        [sys.executable, "-m", "local.admin", "boss@example.com"],
+        cwd=ROOT,
+        env=given | {"PYTHONPATH": path, "SAFELIGHT_HOME": str(stack.home), "BASE_URL": "https://photos.example"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "DATABASE_PASSWORDS" not in done.stdout + done.stderr
+    login = {"email": "boss@example.com", "password": done.stdout.splitlines()[-1]}
+    assert stack.ask("POST", "/auth/login", json=login).status_code == 200
 
 
 def part(stack: Stack, name: str) -> int:

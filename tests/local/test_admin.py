@@ -56,6 +56,14 @@ def test_it_prints_a_key_for_monitoring_and_maintenance_when_asked() -> None:
 
 
 @pytest.mark.usefixtures("api")
+def test_passwords_of_roles_that_are_not_whole_are_one_line() -> None:
+    done = admin("boss@example.com", DATABASE_PASSWORDS='{"safelight_data": "x"}')
+    assert done.returncode == 1
+    assert "DATABASE_PASSWORDS must name exactly" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("registration", ["open", "closed"])
 def test_an_administrator_is_made_whoever_may_register(registration: str) -> None:
     assert admin("boss@example.com", REGISTRATION=registration).returncode == 0

@@ -70,8 +70,8 @@ def test_who_may_register_is_one_of_three() -> None:
 
 PUBLIC = "https://gallery.example.com"
 PUBLISHED = {
-    "JWT_SECRET": ["only-for-this-machine-never-for-a-server", "Change-Me", "secret"],
-    "the password in DATABASE_URL": ["safelight", "postgres", "p%61ssword"],
+    "JWT_SECRET": ["only-for-this-machine-never-for-a-server", "Change-Me", " secret "],
+    "the password in DATABASE_URL": ["safelight", "postgres", "p%61ssword", "%20safelight"],
     "AWS_SECRET_ACCESS_KEY": ["safelight-local", "minioadmin", "MinioAdmin"],
 }
 
@@ -97,6 +97,18 @@ def test_a_server_needs_a_long_token_secret_and_takes_random_ones() -> None:
     assert given.is_public
     # The name of an account is no secret, and a database may know its users otherwise than by a password.
     assert loaded(BASE_URL=PUBLIC, DATABASE_URL="postgresql://safelight@db/x", AWS_ACCESS_KEY_ID="safelight").bucket
+
+
+def test_a_scheme_is_compared_without_case() -> None:
+    assert loaded(BASE_URL="HTTPS://photos.example").is_https
+    assert not loaded(BASE_URL="http://127.0.0.1:8000").is_https
+
+
+def test_a_wrong_setting_is_not_blamed_on_those_that_follow_from_it() -> None:
+    with pytest.raises(Misconfigured) as raised:
+        checked(GIVEN | {"DATABASE_PASSWORDS": "[]"})
+    assert str(raised.value).startswith("DATABASE_PASSWORDS: ")
+    assert "REGISTRATION" not in str(raised.value)
 
 
 def test_quotas_are_numbers_and_none_is_negative() -> None:

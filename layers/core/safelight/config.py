@@ -173,7 +173,7 @@ class Settings(BaseModel):
     @property
     def is_https(self) -> bool:
         """Whether browsers reach the product over TLS alone."""
-        return self.base_url.startswith("https:")
+        return urlsplit(self.base_url).scheme == "https"
 
     @property
     def base_path(self) -> str:
@@ -239,7 +239,12 @@ def checked(environment: Mapping[str, str]) -> Settings:
 
 
 def _complaint(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    # A default that depends on other settings is not at fault when one of those is.
+    found = [
+        one
+        for one in error.errors(include_url=False, include_input=False, include_context=False)
+        if one["type"] != "default_factory_not_called"
+    ]
     return "; ".join(
         ": ".join([*(str(part).upper() for part in one["loc"]), one["msg"].removeprefix("Value error, ")])
         for one in found

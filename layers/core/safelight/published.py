@@ -1,4 +1,4 @@
-"""Secrets that are none: values that are printed somewhere, and values that are too short to resist guessing."""
+"""Values that are not secret: those that are published, and those that are too short."""
 
 MIN_SECRET = 32
 """Characters of a random secret."""
@@ -15,4 +15,4 @@ _PUBLISHED = frozenset({
 
 def is_published(value: str) -> bool:
     """Whether this value stands in a release of this product, or in the documentation of what it runs on."""
-    return value.lower() in _PUBLISHED
+    return value.strip().lower() in _PUBLISHED

@@ -26,7 +26,7 @@ class Cookie:
 
     @property
     def _secure(self) -> bool:
-        return self.config.base_url.startswith("https:")
+        return self.config.is_https
 
     def keep(self, pair: TokenPair) -> TokenPair:
         """Hand the browser its refresh token; the answer that carries it must not be kept by any cache.

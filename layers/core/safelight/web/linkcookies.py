@@ -15,6 +15,6 @@ def keep(response: Response, name: str, value: str, seconds: int) -> None:
         # A link has two addresses, by its id and by its slug, so its cookies cannot be bound to one of them.
         path=f"{config.base_path}/s/",
         httponly=True,
-        secure=config.base_url.startswith("https:"),
+        secure=config.is_https,
         samesite="lax",  # the link is followed from an e-mail or a chat; strict would not send it then
     )

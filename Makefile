@@ -36,10 +36,10 @@ pin: ## Write the digests of images and the commits of actions, where the networ
 	@$(or $(shell command -v python3),$(PYTHON)) -I local/pin.py
 
 admin: venv ## Make EMAIL an administrator of the running stack; prints a new password, with KEY=1 an API key too
-	@PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)" $(if $(filter 1,$(KEY)),--key)
+	@LOG_LEVEL=WARNING PYTHONPATH=layers/core $(PYTHON) -m local.admin "$(EMAIL)" $(if $(filter 1,$(KEY)),--key)
 
 invite: venv ## Invite EMAIL to open an account of the running stack; prints the address and the code
-	@PYTHONPATH=layers/core $(PYTHON) -m local.invite "$(EMAIL)"
+	@LOG_LEVEL=WARNING PYTHONPATH=layers/core $(PYTHON) -m local.invite "$(EMAIL)"
 
 reprocess: venv ## Make a GALLERY's renditions again, or its analyses or clean files (WHAT), with SAFELIGHT_KEY
 	@$(PYTHON) -m local.reprocess "$(GALLERY)" $(WHAT)

@@ -19,7 +19,8 @@ async function join(event) {
   at(".button").disabled = false;
   if (!answer?.ok) return (at(".wrong").textContent = told.detail || LATER);
   history.replaceState(null, "", location.pathname); // a used code need not stay in the browser's history
-  end(`The account of ${told.email} is open.`);
+  end(`The account of ${told.email} is open. You can sign in now.`);
+  at(".next").hidden = false;
 }
 
 if (location.hash.length > 1) at("form").addEventListener("submit", join);

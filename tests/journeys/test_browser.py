@@ -368,11 +368,11 @@ def test_an_invited_person_opens_an_account(api: str, chromium: Browser, monkeyp
     expect(page.locator(".wrong")).to_contain_text("does not open an account for this e-mail", timeout=PATIENCE)
     page.locator("#email").fill(email)
     page.locator("button").click()
-    expect(page.locator(".note")).to_contain_text(f"The account of {email} is open", timeout=PATIENCE)
+    expect(page.get_by_role("status")).to_contain_text(f"The account of {email} is open", timeout=PATIENCE)
     assert made.code not in page.url
     # Browsers keep what stands after "#" to themselves; it travels in the body alone.
     assert [url for url in asked if made.code in url.partition("#")[0]] == []
     Photographer(email=email).sign_in()
     page.goto(f"{api}/join")
-    expect(page.locator("main > .note")).to_contain_text("lacks the invitation's code", timeout=PATIENCE)
+    expect(page.get_by_role("status")).to_contain_text("lacks the invitation's code", timeout=PATIENCE)
     page.context.close()

@@ -46,8 +46,8 @@ class Limits:
     """Between two requests of a connection. Longer than 60, after which most load balancers give up theirs."""
     linger_seconds: float = 2
     """How long the gateway reads on after it refused a request: closing at once could destroy the answer."""
-    linger_bytes: int = 1024 * KIB
-    """How much it reads on."""
+    linger_bytes: int = 16 * 1024 * KIB
+    """How much it reads on: a proxy sends a whole body that it has buffered, and loses the answer to a reset."""
     bodies_bytes: int = 64 * 1024 * KIB
     """Request bodies in memory, of all connections together; at least the largest body that a route takes."""
     pipelined: int = 32

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from safelight import throttle
+from safelight import addresses
 from safelight.shares import favourites, limits
 from tests.api import Photographer, client, jpeg, run_jobs
 from tests.functions.support import in_parallel, problem, same, sql
@@ -412,7 +412,7 @@ def test_one_address_leaves_places_on_a_link_to_others_whatever_it_calls_itself(
     late = next(answer for answer in answers if answer.status_code == 429)
     assert 1 <= int(late.headers["retry-after"]) <= limits.BEGIN_HERE.step
     assert pick(client(), shared.link(), shared.photos[0]).json()["count"] == 1  # each link's own
-    monkeypatch.setattr(throttle, "address", lambda _: "192.0.2.7")
+    monkeypatch.setattr(addresses, "groups", lambda _: ("192.0.2.7",))
     assert pick(client(), share, shared.photos[0]).json()["count"] == 1
 
 

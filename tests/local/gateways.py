@@ -135,7 +135,11 @@ def responses(answer: bytes) -> list[int]:
 
 
 # What the program cannot do without, although the functions of these templates use none of it.
-_REQUIRED = {"DATABASE_URL": "postgresql://localhost/unused", "JWT_SECRET": "a-secret-of-tests", "BUCKET": "unused"}
+_REQUIRED = {
+    "DATABASE_URL": "postgresql://localhost/unused",
+    "JWT_SECRET": "a-secret-of-tests-that-is-long-enough",
+    "BUCKET": "unused",
+}
 
 
 @contextlib.contextmanager

@@ -77,9 +77,10 @@ def test_the_same_attack_empties_an_unsealed_store(unsealed: ObjectStore, canary
         f"http {filer} DELETE /buckets/{BUCKET}/canary: a page of https://evil.example may read 204",
         f"http {master} GET /dir/assign?collection={BUCKET}: 200",
         f"http {master} GET /dir/lookup?volumeId=1: 200",
-        f"http {master} GET /vol/vacuum?garbageThreshold=0.0001: 200",
         f"http {master} GET /col/delete?collection={BUCKET}: 20",
         f"HTTP/2 in clear text at {unsealed._ports['s3.port.grpc']}",
         f'"secretKey":  "{unsealed.secret_key}"',
     ):
         assert line in given, f"{line}\nis not in\n{given}"
+    # By either method: the first one to ask may take longer than the attacker waits.
+    assert re.search(rf"http {master} (GET|POST) /vol/vacuum\?garbageThreshold=0\.0001: 200", given), given

@@ -17,6 +17,7 @@ from safelight.archives import worker
 from safelight.db.engine import transaction
 from safelight.jobs import service as jobs
 from safelight.photos.damage import REASONS
+from tests import product
 from tests.api import client
 from tests.claims import build_part
 from tests.core.archives.building import due, streamed
@@ -188,7 +189,8 @@ def test_the_sweep_spares_an_upload_whose_archive_is_not_committed_yet(
     enqueue = jobs.enqueue_all
 
     def swept_before(*arguments: Any) -> object:
-        sweep.run()  # sees the upload, and not the row
+        with product.running("sweep"):
+            sweep.run()  # sees the upload, and not the row
         found.extend(storage.multipart().uploads("archives/"))
         return enqueue(*arguments)
 

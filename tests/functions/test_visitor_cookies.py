@@ -58,6 +58,9 @@ def unique(shared: Shared, share: str) -> int:
     return int(day["unique_visitors"])
 
 
+NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html,*/*;q=0.8"}
+
+
 # ---------------------------------------------------------------- when it is given
 
 
@@ -80,13 +83,23 @@ def test_looking_gives_no_cookie(shared: Shared) -> None:
         ("GET", single, {"If-Match": '"other"'}), ("HEAD", single, {"Sec-Fetch-Mode": "navigate"}),
         ("GET", whole, {"Sec-Fetch-Mode": "navigate", "Sec-Purpose": "prefetch"}),
     ]  # fmt: skip
+    file = f"/s/{share}/photos/{photo}/file"
+    asks: list[tuple[str, dict[str, str]]] = [
+        (f"/s/{share}/download/{uuid.uuid4()}", {}), (f"/s/{share}/photos/{uuid.uuid4()}/file", {}),
+        *((path, {"Range": "bytes=0-1"}) for path in (whole, single, file)),
+        *((path, {"Range": "bytes=99999999-"}) for path in (whole, single, file)),
+        *((path, {"If-Match": '"other"'}) for path in (whole, single, file)),
+    ]  # fmt: skip
+    looks += [("GET", path, {**headers, **NAVIGATION}) for path, headers in asks]
     for method, path, headers in looks:
         answer = client().request(method, path, headers=headers, follow_redirects="bytes=0-1" in headers.values())
         assert given(answer, share) is None, (method, path, headers, answer.status_code)
     spent = shared.link(max_downloads=1)
     assert owner(spent).get(f"/s/{spent}/download/{photo}").status_code == 307
-    refused = client().get(f"/s/{spent}/download/{photo}")
-    assert (refused.status_code, given(refused, spent)) == (403, None)
+    for path in (f"/s/{spent}/download/{photo}", f"/s/{spent}/photos/{photo}/file", f"/s/{spent}/download/all"):
+        for headers in ({}, NAVIGATION):
+            refused = client().get(path, headers=headers)
+            assert (refused.status_code, given(refused, spent)) == (403, None), (path, headers)
 
 
 @pytest.mark.parametrize("first", ["photo", "file", "zip", "range", "favourite"])
@@ -197,9 +210,6 @@ def test_guests_at_one_address_with_the_same_program_are_different_people(shared
     assert client(keeps_cookies=False).get(path).status_code == 403
     assert shared.counters(share)[1] == 2
     assert unique(shared, share) == 2
-
-
-NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html,*/*;q=0.8"}
 
 
 @pytest.mark.parametrize("what", ["photo", "file", "all?size=web"])

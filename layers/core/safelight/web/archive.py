@@ -78,8 +78,6 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
     """
     planned = wanted.plan(connection)
     check(connection, wanted, planned)
-    if wanted.visit is not None and (first := meet(request, wanted.visit)) is not None:
-        return first
     built = building.is_built(planned, engine.limit)
     requested = part_of(request, planned, judged=built)
     if built and requested.status != 416:
@@ -88,9 +86,11 @@ def archive_response(request: Request, wanted: Wanted, connection: Connection, e
         if progress.status != "ready":
             return building.waiting(request, wanted.scope, progress)
         check_unchanged(request, planned)
+    if wanted.visit is not None and is_counted(requested) and (first := meet(request, wanted.visit)) is not None:
+        return first
     least = planned.size // ADDRESSES if built else 0
     held = count(connection, wanted, planned, requested, least=least) if request.method == "GET" else None
-    if built and requested.status != 416 and not is_probe(requested):
+    if built and is_counted(requested):
         answer = built_archive(request, planned, wanted.filename)
         introduce(answer, wanted, held)
         return answer
@@ -149,10 +149,15 @@ def count(
 
     The hash under which their download is counted; None for a request that is none. Raises DownloadLimitReached.
     """
-    if wanted.visit is None or requested.status == 416 or is_probe(requested):
+    if wanted.visit is None or not is_counted(requested):
         return None
     asked = max(requested.stop - requested.start, least)
     return downloads.begin(connection, item_of(wanted.visit, wanted, planned), asked)
+
+
+def is_counted(requested: Requested) -> bool:
+    """Whether a GET for this part counts: a probe and a 416 do not."""
+    return requested.status != 416 and not is_probe(requested)
 
 
 def introduce(answer: Response, wanted: Wanted, held: bytes | None) -> None:

@@ -27,8 +27,6 @@ def download_response(
     one. Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadChanged, DownloadLimitReached.
     """
     share = visit.admit_download("web")
-    if (first := meet(request, visit)) is not None:
-        return first
     file = photo_file(connection, share, photo_id)
     check_match(request, file.etag)
     part = parse_range(request.headers.get("range"), request.headers.get("if-range"), size=file.size, etag=file.etag)
@@ -39,6 +37,9 @@ def download_response(
     if part.status == 416:
         return Response(None, 416, {"Content-Range": f"bytes */{file.size}", "Accept-Ranges": "bytes"})
     item = downloads.Item(share, visit.who, visit.now, file.digest, file.size, photo_id)
+    downloads.check(connection, item)
+    if (first := meet(request, visit)) is not None:
+        return first
     held = downloads.begin(connection, item, file.size)
     answer = RedirectResponse(visits.download_url(signer, file.shown), 307)
     visit.introduce(answer, held)

@@ -19,7 +19,8 @@ MARK = "visitor"
 def meet(request: Request, visit: Visit) -> Response | None:
     """307 to the same address with the cookie, for a browser's navigation without one; None for any other request.
 
-    Browsers say so by `Sec-Fetch-Mode` (W3C Fetch Metadata).
+    Browsers say so by `Sec-Fetch-Mode` (W3C Fetch Metadata). To be called where the request would be counted, when
+    everything else about it is decided: a refused download gives no cookie.
     """
     navigates = request.method == "GET" and request.headers.get("sec-fetch-mode") == "navigate"
     if not navigates or visit.who.has_cookie or MARK in request.query_params:

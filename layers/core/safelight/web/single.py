@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from pg8000.native import Connection
 
 from safelight.archives.single import photo_file
-from safelight.web.archive import Engine, count, ended, introduce, part_of
+from safelight.web.archive import Engine, check, count, ended, introduce, is_counted, part_of
 from safelight.web.meeting import meet
 from safelight.web.streaming import ArchiveResponse
 from safelight.web.visitor import Visit
@@ -23,12 +23,15 @@ def file_response(
     Raises PasswordRequired, DownloadsOff, NotForPreviews, NotFound, DownloadChanged, DownloadLimitReached.
     """
     share = visit.admit_download("web")
-    if (first := meet(request, visit)) is not None:
-        return first
     file = photo_file(connection, share, photo_id)
     wanted = Wanted(share.gallery_id, share.title, "original", visit, photo_id=photo_id)
     requested = part_of(request, file)
-    held = count(connection, wanted, file, requested) if request.method == "GET" else None
+    held = None
+    if request.method == "GET" and is_counted(requested):
+        check(connection, wanted, file)
+        if (first := meet(request, visit)) is not None:
+            return first
+        held = count(connection, wanted, file, requested)
     answer = ArchiveResponse(
         file,
         requested,

@@ -35,7 +35,10 @@ def view_gallery(
     share = visit.admit()
     body = visits.listing(connection, signer, share, limit, cursor, config.base_path)
     if not cursor and request.method == "GET" and not visit.automatic:
-        visits.record(connection, share, "view", visit.who.today, formerly=visit.who.formerly)
+        who = visit.who
+        visits.record(
+            connection, share, "view", who.today, formerly=who.formerly, formerly_downloads=who.formerly_downloads
+        )
     return json_response(request, body)
 
 

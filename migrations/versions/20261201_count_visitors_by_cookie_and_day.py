@@ -18,7 +18,19 @@ def upgrade() -> None:
         "archive_downloads",
         sa.Column("begun_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
     )
+    op.add_column("archive_downloads", sa.Column("formerly", sa.LargeBinary(), nullable=True))
+    op.create_index(
+        "ix_archive_downloads_formerly",
+        "archive_downloads",
+        ["share_id", "archive", "formerly"],
+        unique=False,
+        postgresql_where=sa.text("formerly IS NOT NULL"),
+    )
     op.add_column("share_events", sa.Column("formerly", sa.LargeBinary(), nullable=True))
+    op.add_column(
+        "share_events",
+        sa.Column("formerly_downloads", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
     op.create_index(
         "ix_share_events_rolled_up", "share_events", ["at"], unique=False, postgresql_where=sa.text("rolled_up")
     )
@@ -41,5 +53,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("share_days")
     op.drop_index("ix_share_events_rolled_up", table_name="share_events", postgresql_where=sa.text("rolled_up"))
+    op.drop_column("share_events", "formerly_downloads")
     op.drop_column("share_events", "formerly")
+    op.drop_index(
+        "ix_archive_downloads_formerly", table_name="archive_downloads", postgresql_where=sa.text("formerly IS NOT NULL")
+    )
+    op.drop_column("archive_downloads", "formerly")
     op.drop_column("archive_downloads", "begun_at")

@@ -23,6 +23,8 @@ from safelight.db import driver
 from tests.api import Photographer, client, jpeg, run_jobs, running
 from tests.core.archives import readers
 from tests.functions.cutting import BadLine
+from tests.functions.support import sql
+from tests.functions.test_downloads import eventually
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
@@ -54,9 +56,14 @@ class Album:
         contents = {entry.key: storage.storage().read(entry.key)[0] for entry in self.plan.entries if entry.key}
         self.whole = readers.assembled(self.plan, contents)
 
-    def counted(self) -> int:
+    def original(self, photo: str) -> bytes:
+        """A photo's file."""
+        [(key,)] = sql("SELECT s3_key FROM photos WHERE id = cast(:photo AS uuid)", photo=photo)
+        return storage.storage().read(key)[0]
+
+    def counted(self, what: str = "zip_downloads") -> int:
         """How many downloads of the latest link were counted."""
-        return int(self.anna.call("GET", f"/share-links/{self.share}").json()["zip_downloads"])
+        return int(self.anna.call("GET", f"/share-links/{self.share}").json()[what])
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +208,36 @@ def test_a_download_over_a_bad_line_ends_whole_and_is_one(album: Album, name: st
     assert runs == (CUTS + 1 if name in ("curl", "wget") else 1)
     assert (tmp_path / "all.zip").read_bytes() == album.whole
     assert album.counted() == 1
+
+
+LISTS = {
+    "wget": ["wget", "--no-config", "--quiet", "-c", "-x", "-nH", "--cut-dirs=3", "--tries=1", "-P{}", "-i{}/list"],
+    "aria2c": ["aria2c", "--no-conf", "--quiet", "-c", "-j1", "-s1", "--file-allocation=none", "-d{}", "-i{}/list"],
+}
+SLOW = {"wget": "--limit-rate=4m", "aria2c": "--max-overall-download-limit=4M"}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_photos_is_carried_on_by_a_program_that_was_killed(album: Album, name: str, tmp_path: Path) -> None:
+    """Its cookie is lost with it. It began the first photo without, and the others with a cookie."""
+    program, *arguments = LISTS[name]
+    command = [readers.installed(program), *(argument.replace("{}", str(tmp_path)) for argument in arguments)]
+    album.link(max_downloads=len(album.photos))
+    files = [tmp_path / photo / "file" for photo in album.photos]
+    lines = [f"{running[0].url}/s/{album.share}/photos/{photo}/file" for photo in album.photos]
+    if name == "aria2c":
+        lines = [f"{line}\n out={photo}/file" for line, photo in zip(lines, album.photos, strict=True)]
+    (tmp_path / "list").write_text("\n".join(lines))
+    for file in files[1:]:
+        with subprocess.Popen([*command, SLOW[name]]) as killed:
+            eventually(lambda file=file: file.exists() and file.stat().st_size > 0)  # type: ignore[misc]  # mypy sees no type of a default
+            assert killed.poll() is None
+            killed.kill()
+        assert 0 < file.stat().st_size < 3_000_000
+    subprocess.run(command, check=True, timeout=60)
+    for photo, file in zip(album.photos, files, strict=True):
+        assert file.read_bytes() == album.original(photo)
+    assert album.counted("single_downloads") == len(album.photos)
 
 
 def part(path: str, header: str, etag: str) -> httpx.Response:

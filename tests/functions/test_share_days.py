@@ -33,9 +33,9 @@ def _many_connections(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Days of 2026 with views by some visitors, one of whom got the cookie on the day (`formerly`), and downloads.
 _OLD = """
-    INSERT INTO share_events (share_id, kind, at, visitor, formerly, bytes_sent, rolled_up)
+    INSERT INTO share_events (share_id, kind, at, visitor, formerly, formerly_downloads, bytes_sent, rolled_up)
     SELECT cast(:share AS uuid), kind, day + place * interval '1 minute', cast(visitor AS bytea), cast(was AS bytea),
-           bytes, :rolled_up
+           was IS NOT NULL, bytes, :rolled_up
     FROM (VALUES ('2026-03-01T00:00:00Z'::timestamptz), ('2026-03-02T00:00:00Z'), ('2026-03-31T00:00:00Z'))
              AS days (day),
          (VALUES ('view', 0, 'a', NULL, NULL), ('view', 700, 'b', NULL, NULL), ('single_download', 800, 'b', NULL, 100),

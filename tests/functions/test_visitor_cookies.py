@@ -370,7 +370,88 @@ def test_dropping_cookies_is_no_way_around_a_limit(shared: Shared) -> None:
     assert shared.counters(share)[1] == 1
 
 
+def test_a_download_with_a_programs_cookie_is_carried_on_without_it(shared: Shared, time: Clock) -> None:
+    """On the next day too; by another program it is not, nor is a browser's."""
+    share = shared.link(max_downloads=4)
+    first, second = (f"/s/{share}/photos/{photo}/file" for photo in shared.photos)
+    program = client()
+    for path in (first, second):
+        assert program.get(path, headers={"Range": "bytes=5-99"}).status_code == 206
+    for hours in (0, 22):
+        time.later(hours=hours)
+        again = client()
+        for path in (second, first, second):
+            assert again.get(path, headers={"Range": "bytes=100-"}).status_code == 206
+    assert shared.counters(share)[1] == 2
+    guest = client()
+    assert guest.get(second, headers=NAVIGATION, follow_redirects=True).status_code == 200
+    assert shared.counters(share)[1] == 3
+    other = client()
+    other.headers["User-Agent"] = "another program"
+    assert other.get(second, headers={"Range": "bytes=100-"}).status_code == 206
+    assert shared.counters(share)[1] == 4
+    problem(owner(share, issued(share, time.time)).get(second), 403, "download_limit_reached")
+
+
+def test_a_browsers_download_is_not_carried_on_by_a_guest_without_cookies(shared: Shared) -> None:
+    share = shared.link(max_downloads=2)
+    path = f"/s/{share}/photos/{shared.photos[1]}/file"
+    for browser in (client(), client(keeps_cookies=False)):
+        assert browser.get(path, headers=NAVIGATION, follow_redirects=True).status_code == 200
+    assert shared.counters(share)[1] == 2
+
+
+def test_with_and_without_a_programs_cookie_at_once_is_one_download(shared: Shared) -> None:
+    share = shared.link()
+    program, path = client(), f"/s/{share}/download/all"
+    assert program.get(f"/s/{share}/photos/{shared.photos[0]}/file").status_code == 200
+    cookie = {"Cookie": f"{name(share)}={program.cookies[name(share)]}"}
+    alone = client(keeps_cookies=False)
+
+    def segment(number: int) -> int:
+        headers = {"Range": f"bytes={number * 1000}-{number * 1000 + 999}", **(cookie if number % 2 else {})}
+        return alone.get(path, headers=headers).status_code
+
+    assert set(in_parallel(100, segment, threads=100)) == {206}
+    assert shared.zips(share) == 1
+
+
+def test_ten_copies_are_all_however_often_a_program_loses_its_cookie(shared: Shared) -> None:
+    share = shared.link(max_downloads=2)
+    paths = [f"/s/{share}/photos/{photo}/file" for photo in shared.photos]
+    taken = 0
+    for turn in range(40):
+        script = client()
+        taken += [script.get(path).status_code for path in paths[:: 1 if turn % 2 else -1]].count(200)
+    assert taken == 20
+    assert shared.counters(share)[1] == 2
+
+
 # ---------------------------------------------------------------- statistics
+
+
+def test_who_downloads_without_cookies_is_a_visitor_beside_a_neighbour_with_one(shared: Shared) -> None:
+    """Both have the same address and the same program; one looked before the cookie was given."""
+    share = shared.link()
+    neighbour, path = client(), f"/s/{share}/photos/{shared.photos[0]}/file"
+    assert neighbour.get(f"/s/{share}").status_code == 200
+    assert neighbour.get(path, headers=NAVIGATION, follow_redirects=True).status_code == 200
+    assert unique(shared, share) == 1
+    assert client(keeps_cookies=False).get(path, headers=NAVIGATION, follow_redirects=True).status_code == 200
+    assert shared.counters(share)[1] == 2
+    assert unique(shared, share) == 2
+
+
+def test_who_only_looks_is_not_told_from_a_neighbour_who_was_given_the_cookie(shared: Shared) -> None:
+    """What docs/access.md says of views alone."""
+    share = shared.link()
+    assert client(keeps_cookies=False).get(f"/s/{share}").status_code == 200
+    assert unique(shared, share) == 1
+    neighbour = client()
+    for path in ("", f"/photos/{shared.photos[0]}/file"):
+        answer = neighbour.get(f"/s/{share}{path}", headers=NAVIGATION, follow_redirects=True)
+        assert answer.status_code == 200
+    assert unique(shared, share) == 1
 
 
 def test_a_person_is_one_visitor_before_and_after_the_cookie(shared: Shared) -> None:

@@ -46,10 +46,22 @@ class ShareLink(Identified, Created, Updated, Base):
 
 
 class ArchiveDownload(Base):
-    """A visitor's latest download of one archive of a link; see `shares.downloads` for what counts as one."""
+    """A visitor's latest download of one archive of a link; see `shares.downloads` for what counts as one.
+
+    `formerly` is the hash without the cookie of a program that has one; see `shares.visitors.Identity.alone`.
+    """
 
     __tablename__ = "archive_downloads"
-    __table_args__ = (Index("ix_archive_downloads_at", "at"),)
+    __table_args__ = (
+        Index("ix_archive_downloads_at", "at"),
+        Index(
+            "ix_archive_downloads_formerly",
+            "share_id",
+            "archive",
+            "formerly",
+            postgresql_where=text("formerly IS NOT NULL"),
+        ),
+    )
 
     share_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("share_links.id", ondelete="CASCADE"), primary_key=True)
     visitor: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
@@ -57,6 +69,7 @@ class ArchiveDownload(Base):
     at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     begun_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     asked_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), default=0)
+    formerly: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class VisitorSalt(Base):
@@ -72,7 +85,7 @@ class ShareEvent(Base):
     """One view or download: appended, marked once when it is rolled up into the link's counter, and deleted after
     90 days, when `ShareDay` has its day (`shares.retention`).
 
-    `visitor` and `formerly` are hashes with a salt of the day; see `shares.visitors.Identity`.
+    `visitor`, `formerly` and `formerly_downloads` are those of `shares.visitors.Identity`.
     """
 
     __tablename__ = "share_events"
@@ -91,6 +104,7 @@ class ShareEvent(Base):
     photo_id: Mapped[uuid.UUID | None]
     visitor: Mapped[bytes | None] = mapped_column(LargeBinary)
     formerly: Mapped[bytes | None] = mapped_column(LargeBinary)
+    formerly_downloads: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     bytes_sent: Mapped[int | None] = mapped_column(BigInteger)
     rolled_up: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
 

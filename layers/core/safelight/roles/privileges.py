@@ -20,7 +20,11 @@ SHARES: Mapping[str, int] = {DATA: 40, VISITS: 25, DOWNLOADS: 15, PICTURES: 15}
 """Percent of the server's connections that each role may have; the rest is for the owner and the operator."""
 
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
-_RECORD = "SELECT (share_id, kind, rolled_up), INSERT (share_id, kind, photo_id, visitor, formerly, bytes_sent)"
+_FETCH = "SELECT, INSERT, UPDATE (at, asked_bytes, begun_at, formerly)"
+_RECORD = (
+    "SELECT (share_id, kind, rolled_up),"
+    " INSERT (share_id, kind, photo_id, visitor, formerly, formerly_downloads, bytes_sent)"
+)
 
 GRANTS: Mapping[str, Mapping[str, str]] = {
     "analyses": {DATA: _ALL, PICTURES: "SELECT, INSERT, UPDATE (status, result, error, completed_at, updated_at)"},
@@ -28,11 +32,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
         DATA: _ALL,
         DOWNLOADS: "SELECT (id, user_id, key_hash, scopes, last_used_at, revoked_at), UPDATE (last_used_at)",
     },
-    "archive_downloads": {
-        DATA: _ALL,
-        VISITS: "SELECT, INSERT, UPDATE (at, asked_bytes, begun_at)",
-        DOWNLOADS: "SELECT, INSERT, UPDATE (at, asked_bytes, begun_at)",
-    },
+    "archive_downloads": {DATA: _ALL, VISITS: _FETCH, DOWNLOADS: _FETCH},
     "archive_parts": {DATA: _ALL, DOWNLOADS: "SELECT"},
     "archives": {DATA: _ALL, DOWNLOADS: "SELECT, INSERT, UPDATE (used_at), DELETE"},
     "clean_originals": {

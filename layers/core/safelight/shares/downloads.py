@@ -6,6 +6,9 @@
   which hash, and later requests with it carry that download on. So they do with other downloads under that hash that
   began before the cookie was given or within `MEANWHILE` seconds after: a program asks for several files at once, and
   keeps the cookie of one answer.
+- Programs such as wget and aria2 lose the cookie when they end. So a download that one of them began with the cookie
+  also names today's hash without it, and a request without a cookie carries it on. Those of a browser that was given
+  the cookie before its first download (`web.meeting`) do not.
 - A visitor's first request for a file starts a download, with or without a Range, whichever of its parallel segments
   comes first: skipping the first byte is no way around a limit. Every later one carries it on.
 - So does one for the whole file again. Whether the bytes of the one before arrived cannot be seen here: they may lie in
@@ -110,12 +113,14 @@ class Item:
 
 
 def begin(connection: Connection, item: Item, asked: int) -> bytes:
-    """Count a request for `asked` bytes unless it carries a download on; the hash under which the download is counted.
+    """Count a request for `asked` bytes unless it carries a download on.
 
+    The hash by which a request without a cookie finds the download; for a browser's cookie, that under which it is
+    counted.
     Raises DownloadLimitReached, which must undo the transaction.
     """
     _lock(connection, item)
-    for visitor, before in connection.run(_LATEST + " FOR UPDATE", **_key(item)):
+    for visitor, before, formerly in connection.run(_LATEST + " FOR UPDATE", **_key(item)):
         if before + asked <= COPIES * item.size:
             connection.run(
                 "UPDATE archive_downloads SET at = now(), asked_bytes = asked_bytes + cast(:asked AS bigint)"
@@ -125,21 +130,29 @@ def begin(connection: Connection, item: Item, asked: int) -> bytes:
                 file=item.file,
                 asked=asked,
             )
-            return bytes(visitor)
+            return bytes(formerly or visitor)
     connection.run(
-        "INSERT INTO archive_downloads (share_id, visitor, archive, asked_bytes, begun_at)"
-        " VALUES (:share, :visitor, :file, :asked, :now) ON CONFLICT (share_id, visitor, archive)"
-        " DO UPDATE SET at = now(), asked_bytes = excluded.asked_bytes, begun_at = excluded.begun_at",
+        "INSERT INTO archive_downloads (share_id, visitor, archive, asked_bytes, begun_at, formerly)"
+        " VALUES (:share, :visitor, :file, :asked, :now, :formerly) ON CONFLICT (share_id, visitor, archive)"
+        " DO UPDATE SET at = now(), asked_bytes = excluded.asked_bytes, begun_at = excluded.begun_at,"
+        "  formerly = excluded.formerly",
         share=item.share.id,
         visitor=item.who.today,
         file=item.file,
         asked=asked,
         now=item.now,
+        formerly=item.who.alone,
     )
-    kind: visits.Kind = "single_download" if item.photo_id else "zip_download"
     who = item.who
     visits.record(
-        connection, item.share, kind, who.today, formerly=who.formerly, photo_id=item.photo_id, bytes_sent=item.size
+        connection,
+        item.share,
+        "single_download" if item.photo_id else "zip_download",
+        who.today,
+        formerly=who.formerly,
+        formerly_downloads=who.formerly_downloads,
+        photo_id=item.photo_id,
+        bytes_sent=item.size,
     )
     return who.today
 
@@ -170,39 +183,38 @@ def broke_off(connection: Connection, item: Item, unsent: int) -> None:
         )
 
 
-# The visitor's download of the file: today's, or else yesterday's, or else one that they began without the cookie.
+# The visitor's download of the file: today's, or else yesterday's, or else one that they began without the cookie, or
+# with one that they have no longer.
 _LATEST = (
-    "SELECT visitor, asked_bytes FROM archive_downloads"
+    "SELECT visitor, asked_bytes, formerly FROM archive_downloads"
     " WHERE share_id = :share AND archive = :file AND (visitor IN (:today, :yesterday)"
-    "  OR visitor = cast(:begun AS bytea)"
-    "   AND begun_at BETWEEN cast(:since AS timestamptz) AND cast(:until AS timestamptz))"
-    " ORDER BY visitor = :today DESC, visitor = :yesterday DESC LIMIT 1"
+    "  OR (visitor = ANY(cast(:shared AS bytea[])) OR formerly = ANY(cast(:shared AS bytea[])))"
+    "   AND begun_at BETWEEN cast(:since AS timestamptz) AND coalesce(cast(:until AS timestamptz), 'infinity'))"
+    " ORDER BY visitor = :today DESC, visitor = :yesterday DESC, formerly IS NULL DESC, begun_at DESC, visitor LIMIT 1"
 )
 
 
 def _key(item: Item) -> dict[str, object]:
     yesterday = item.now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0) - dt.timedelta(days=1)
-    begun = item.who.begun
+    until = item.who.until
     return {
         "share": item.share.id,
         "file": item.file,
         "today": item.who.today,
         "yesterday": item.who.yesterday,
-        "begun": begun.visitor if begun else None,
+        "shared": list(item.who.shared),
         "since": yesterday,
-        "until": begun.until + dt.timedelta(seconds=MEANWHILE) if begun else None,
+        "until": until + dt.timedelta(seconds=MEANWHILE) if until else None,
     }
 
 
 def _lock(connection: Connection, item: Item) -> None:
-    # Parallel first requests wait here for one another, those of just before midnight and just after it too: each
-    # takes the locks of both its days, the earlier day's first, and the one that it had without its cookie last.
+    # Parallel first requests wait here for one another, those of just before midnight and just after it too, with and
+    # without their cookie: each takes the locks of all its hashes, in one order, so that no two wait in a circle.
+    hashes = {item.who.today, item.who.yesterday, *item.who.shared}
     connection.run(
-        "SELECT pg_advisory_xact_lock(cast(:yesterday AS bigint)), pg_advisory_xact_lock(cast(:today AS bigint)),"
-        " pg_advisory_xact_lock(cast(:begun AS bigint))",
-        yesterday=_lock_key(item, item.who.yesterday),
-        today=_lock_key(item, item.who.today),
-        begun=_lock_key(item, item.who.begun.visitor if item.who.begun else item.who.today),
+        "SELECT pg_advisory_xact_lock(key) FROM unnest(cast(:keys AS bigint[])) AS key",
+        keys=sorted(_lock_key(item, visitor) for visitor in hashes),
     )
 
 

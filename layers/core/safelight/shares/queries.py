@@ -60,17 +60,19 @@ def page(
     return session.execute(statement.order_by(ShareLink.created_at.desc(), ShareLink.id.desc()).limit(limit)).all()
 
 
-# Over `events`, with a `day` each. Who got the cookie on this day was counted under another hash before: that hash is
-# not a visitor of its own.
+# Over `events`, with a `day` each. A visitor who got the cookie on this day had another hash before. That hash is no
+# visitor of its own, unless it has downloads that are not this visitor's: then somebody without a cookie has it as well.
 DAY_TOTALS = """
     SELECT events.share_id, events.day,
-           count(DISTINCT visitor) FILTER (WHERE known.share_id IS NULL) AS unique_visitors,
+           count(DISTINCT visitor) FILTER (
+               WHERE known.share_id IS NULL OR kind <> 'view' AND NOT known.downloads) AS unique_visitors,
            count(*) FILTER (WHERE kind = 'view') AS views,
            count(*) FILTER (WHERE kind = 'single_download') AS single_downloads,
            count(*) FILTER (WHERE kind = 'zip_download') AS zip_downloads,
            coalesce(sum(bytes_sent), 0)::bigint AS bytes_downloaded
     FROM events LEFT JOIN (
-        SELECT DISTINCT share_id, day, formerly FROM events WHERE formerly IS NOT NULL
+        SELECT share_id, day, formerly, bool_or(formerly_downloads) AS downloads FROM events
+        WHERE formerly IS NOT NULL GROUP BY share_id, day, formerly
     ) AS known ON known.share_id = events.share_id AND known.day = events.day AND known.formerly = events.visitor
     GROUP BY events.share_id, events.day
 """
@@ -78,8 +80,8 @@ DAY_TOTALS = """
 # One statement, so that a day whose events are being deleted is read either from its totals or from all its events.
 _DAYS = text(f"""
     WITH events AS (
-        SELECT share_id, (at AT TIME ZONE 'UTC')::date AS day, kind, visitor, formerly, bytes_sent FROM share_events e
-        WHERE share_id = :share AND NOT EXISTS (
+        SELECT share_id, (at AT TIME ZONE 'UTC')::date AS day, kind, visitor, formerly, formerly_downloads, bytes_sent
+        FROM share_events e WHERE share_id = :share AND NOT EXISTS (
             SELECT FROM share_days d WHERE d.share_id = e.share_id AND d.day = (e.at AT TIME ZONE 'UTC')::date)
     )
     SELECT day, unique_visitors, views, single_downloads, zip_downloads, bytes_downloaded

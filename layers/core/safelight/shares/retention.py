@@ -27,7 +27,7 @@ _PRUNE = text(f"""
         SELECT DISTINCT share_id, day FROM oldest
         WHERE NOT EXISTS (SELECT FROM share_days d WHERE d.share_id = oldest.share_id AND d.day = oldest.day)
     ), events AS (
-        SELECT e.share_id, closing.day, e.kind, e.visitor, e.formerly, e.bytes_sent
+        SELECT e.share_id, closing.day, e.kind, e.visitor, e.formerly, e.formerly_downloads, e.bytes_sent
         FROM closing JOIN share_events e ON e.share_id = closing.share_id
             AND e.at >= closing.day::timestamp AT TIME ZONE 'UTC'
             AND e.at < (closing.day + 1)::timestamp AT TIME ZONE 'UTC'

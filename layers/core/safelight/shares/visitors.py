@@ -14,7 +14,7 @@ import datetime as dt
 import hmac
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pg8000.native import Connection
@@ -32,25 +32,27 @@ _MAKE = "INSERT INTO visitor_salts (day, salt) VALUES (:day, :salt) ON CONFLICT 
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """Downloads that a visitor began without a cookie: those under the hash `visitor`, until about `until`."""
-
-    visitor: bytes
-    until: dt.datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
     """Whom a request is counted as: the hash of today, and that of yesterday, under which a download may have begun.
 
-    Only with a cookie: `formerly` is the hash without the cookie, on the day that it was given, so that one person is
-    not two in that day's statistics; `begun` are downloads of these days that were counted under such a hash.
+    Attributes:
+        formerly: With a cookie that was given today, the hash that its visitor had before, so that one person is not
+            two in the day's statistics.
+        formerly_downloads: Whether downloads of this visitor were counted under `formerly`.
+        alone: With the cookie of a program that is no browser, today's hash without it. Such a program may keep the
+            cookie only while it runs, so its downloads are found by this hash as well.
+        shared: Hashes without a cookie under which downloads of this visitor are found: the two of a request without
+            one; with a program's cookie of today or yesterday, that by which it was given, and those of its address now.
+        until: With a cookie, when it was given. Downloads of `shared` that began much later are another visitor's.
     """
 
     today: bytes
     yesterday: bytes
     formerly: bytes | None = None
-    begun: Begun | None = None
+    formerly_downloads: bool = False
+    alone: bytes | None = None
+    shared: tuple[bytes, ...] = ()
+    until: dt.datetime | None = None
     has_cookie: bool = False
 
 
@@ -64,7 +66,7 @@ class Visitor:
     cookie: VisitorCookie | None = None
 
     def digest(self, secret: str, salt: bytes) -> bytes:
-        """What is stored, for as long as the day of this salt is told apart from others: 16 bytes."""
+        """The 16 bytes stored for this visitor. They cannot be recomputed once the day's salt is deleted."""
         program = f"address|{self.ip}|{self.user_agent or ''}".encode(errors="surrogateescape")
         seen = program if self.cookie is None else b"cookie|" + self.cookie.name
         return hmac.digest(subkey(secret, "visitor") + salt, self.share_id.bytes + seen, "sha256")[:16]
@@ -72,12 +74,22 @@ class Visitor:
     def identity(self, secret: str, salts: tuple[bytes, bytes], now: dt.datetime) -> Identity:
         """Whom this visitor is counted as now, given the salts of today and of yesterday."""
         today, yesterday = (self.digest(secret, salt) for salt in salts)
-        if self.cookie is None:
-            return Identity(today, yesterday)
-        age = (now.astimezone(dt.UTC).date() - self.cookie.issued.date()).days
-        formerly = self.cookie.formerly if age <= 0 else None
-        begun = Begun(self.cookie.formerly, self.cookie.issued) if self.cookie.downloading and age <= 1 else None
-        return Identity(today, yesterday, formerly, begun, has_cookie=True)
+        cookie = self.cookie
+        if cookie is None:
+            return Identity(today, yesterday, shared=(today, yesterday))
+        age = (now.astimezone(dt.UTC).date() - cookie.issued.date()).days
+        given = Identity(
+            today,
+            yesterday,
+            cookie.formerly if age <= 0 else None,
+            formerly_downloads=age <= 0 and cookie.downloading,
+            until=cookie.issued,
+            has_cookie=True,
+        )
+        if not cookie.downloading:
+            return given
+        alone = tuple(replace(self, cookie=None).digest(secret, salt) for salt in salts)
+        return replace(given, alone=alone[0], shared=(cookie.formerly, *alone) if age <= 1 else ())
 
 
 def salts(connection: Connection, now: dt.datetime) -> tuple[bytes, bytes]:

@@ -193,23 +193,25 @@ def record(
     visitor: bytes,
     *,
     formerly: bytes | None = None,
+    formerly_downloads: bool = False,
     photo_id: uuid.UUID | None = None,
     bytes_sent: int | None = None,
 ) -> None:
     """Append what happened. Raises DownloadLimitReached instead of one download too many.
 
-    `visitor` and `formerly` are those of `visitors.Identity`.
+    `visitor` is the hash of today in `visitors.Identity`, `formerly` and `formerly_downloads` are those there.
     """
     if kind != "view" and share.max_downloads is not None:
         _reserve(connection, share, share.max_downloads)
     connection.run(
-        "INSERT INTO share_events (share_id, kind, photo_id, visitor, formerly, bytes_sent)"
-        " VALUES (:share, :kind, cast(:photo as uuid), :visitor, :formerly, :bytes)",
+        "INSERT INTO share_events (share_id, kind, photo_id, visitor, formerly, formerly_downloads, bytes_sent)"
+        " VALUES (:share, :kind, cast(:photo as uuid), :visitor, :formerly, :formerly_downloads, :bytes)",
         share=share.id,
         kind=kind,
         photo=str(photo_id) if photo_id else None,
         visitor=visitor,
         formerly=formerly,
+        formerly_downloads=formerly_downloads,
         bytes=bytes_sent,
     )
 

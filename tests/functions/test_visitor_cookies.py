@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import uuid
+from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -425,6 +426,36 @@ def test_ten_copies_are_all_however_often_a_program_loses_its_cookie(shared: Sha
         taken += [script.get(path).status_code for path in paths[:: 1 if turn % 2 else -1]].count(200)
     assert taken == 20
     assert shared.counters(share)[1] == 2
+
+
+# ---------------------------------------------------------------- IPv6
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every request says itself which address it comes from."""
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1")
+    product.forget()
+    yield
+    monkeypatch.undo()
+    product.forget()
+
+
+@pytest.mark.usefixtures("proxied")
+def test_the_addresses_of_one_ipv6_network_are_one_visitor(shared: Shared) -> None:
+    """A telephone takes another address of its network several times a day."""
+    share = shared.link(max_downloads=1)
+    for device in range(5):
+        headers = {"X-Forwarded-For": f"2001:db8:1:2::{device:x}"}
+        assert client().get(f"/s/{share}", headers=headers).status_code == 200
+    assert unique(shared, share) == 1
+    for device, part in enumerate(("bytes=0-9999", "bytes=10000-")):
+        headers = {"X-Forwarded-For": f"2001:db8:1:2:a::{device:x}", "Range": part}
+        assert client().get(f"/s/{share}/download/all", headers=headers).status_code == 206
+    assert shared.zips(share) == 1
+    assert unique(shared, share) == 1
+    assert client().get(f"/s/{share}", headers={"X-Forwarded-For": "2001:db8:1:3::1"}).status_code == 200
+    assert unique(shared, share) == 2
 
 
 # ---------------------------------------------------------------- statistics

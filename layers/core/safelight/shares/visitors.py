@@ -19,6 +19,7 @@ from functools import lru_cache
 
 from pg8000.native import Connection
 
+from safelight.addresses import groups
 from safelight.db import driver
 from safelight.errors import Unavailable
 from safelight.security.subkeys import subkey
@@ -66,8 +67,11 @@ class Visitor:
     cookie: VisitorCookie | None = None
 
     def digest(self, secret: str, salt: bytes) -> bytes:
-        """The 16 bytes stored for this visitor. They cannot be recomputed once the day's salt is deleted."""
-        program = f"address|{self.ip}|{self.user_agent or ''}".encode(errors="surrogateescape")
+        """The 16 bytes stored for this visitor. They cannot be recomputed once the day's salt is deleted.
+
+        Of an IPv6 address the network of 64 bits counts: one device changes its address within it.
+        """
+        program = f"address|{groups(self.ip)[0]}|{self.user_agent or ''}".encode(errors="surrogateescape")
         seen = program if self.cookie is None else b"cookie|" + self.cookie.name
         return hmac.digest(subkey(secret, "visitor") + salt, self.share_id.bytes + seen, "sha256")[:16]
 

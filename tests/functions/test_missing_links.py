@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
@@ -16,7 +17,8 @@ from safelight.shares import links
 from safelight.throttle import Rule
 from tests import product
 from tests.api import Photographer, client
-from tests.functions.support import in_parallel, problem, same, sql
+from tests.functions.support import in_parallel, problem, same, somebody_waits, sql
+from tests.functions.test_downloads import eventually
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 GUESSER, GUEST = "203.0.113.7", "203.0.113.8"
@@ -116,6 +118,37 @@ def test_hits_and_ids_do_not_count() -> None:
     assert len(sql("SELECT 1 FROM throttles WHERE key = ANY(:keys)", keys=buckets())) == 1
 
 
+def fill(places: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many misses are counted, and none of them runs out during the test."""
+    rule = Rule(links.MISSED.name, 60, 60 * 60 * 24)
+    monkeypatch.setattr(links, "MISSED", rule)
+    sql(
+        "INSERT INTO throttles (key, empty_at) VALUES (:key, now() + make_interval(secs => :used))",
+        key=buckets()[0],
+        used=places * rule.step,
+    )
+
+
+def test_hits_are_free_however_many_misses_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = shared()
+    fill(59, monkeypatch)
+    before = sql("SELECT key, empty_at FROM throttles ORDER BY key")
+    assert set(in_parallel(100, lambda _: ask(f"/s/{slug(link)}").status_code, threads=8)) == {200}
+    assert sql("SELECT key, empty_at FROM throttles ORDER BY key") == before
+    assert [ask("/s/guess").status_code for _ in range(2)] == [404, 429]
+
+
+def test_hits_wait_for_the_miss_that_takes_the_last_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guesses at once are answered like guesses in turn: none learns of its hit once the places are taken."""
+    link = shared()
+    fill(59, monkeypatch)
+    with ThreadPoolExecutor(8) as guessers, driver.connection() as connection:
+        throttle.take(connection.run, product.JWT_SECRET, *throttle.claims(links.MISSED, GUESSER))
+        hits = [guessers.submit(ask, f"/s/{slug(link)}") for _ in range(8)]
+        eventually(lambda: somebody_waits() or all(hit.done() for hit in hits))
+    assert {hit.result().status_code for hit in hits} == {429}
+
+
 def test_who_has_missed_too_often_does_not_learn_which_slugs_are_there() -> None:
     link = shared()
     use_up()
@@ -134,7 +167,15 @@ def test_an_id_guesses_nothing_so_it_opens_its_link_always() -> None:
     link = shared()
     use_up()
     assert ask(f"/s/{link['share_id']}").status_code == 200
-    assert ask(f"/s/{uuid.uuid4()}").status_code == 429
+    assert ask(f"/s/{uuid.uuid4()}").status_code == 404
+
+
+def test_missing_ids_do_not_count() -> None:
+    """Guests of a link that has expired, all at one address, are no guessers."""
+    expired, link = uuid.uuid4(), shared()
+    assert {ask(f"/s/{expired}").status_code for _ in range(70)} == {404}
+    assert sql("SELECT 1 FROM throttles WHERE key = ANY(:keys)", keys=buckets()) == []
+    assert ask(f"/s/{slug(link)}").status_code == 200
 
 
 def test_who_has_given_the_links_password_keeps_the_link() -> None:
@@ -160,7 +201,8 @@ def test_an_ipv6_site_has_not_65536_times_sixty() -> None:
         assert ask(f"/s/{slug(link)}", "2001:db8:2::1").status_code == 200
 
 
-def test_a_link_is_found_in_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_is_found_in_one_statement() -> None:
+    """By an id, with proof of an earlier visit, and by a slug while less than half of the bucket is used."""
     link = shared()
     sent: list[str] = []
     run = driver._Connection.run
@@ -171,9 +213,13 @@ def test_a_link_is_found_in_one_statement(monkeypatch: pytest.MonkeyPatch) -> No
 
     for address in (GUESSER, "2001:db8::1"):
         for reference in (slug(link), link["share_id"]):
-            with driver.connection() as connection:
-                monkeypatch.setattr(driver._Connection, "run", noted)
-                links.find(connection, "secret", address, reference, lambda _: False)
-                monkeypatch.undo()
-            assert len(sent) == 1, sent
-            sent.clear()
+            for misses, known in ((0, False), (29, False), (60, True)):
+                keys = [claim.key("secret") for claim in throttle.claims(links.MISSED, address)]
+                sql("DELETE FROM throttles WHERE key = ANY(:keys)", keys=keys)
+                for key in keys:
+                    sql("INSERT INTO throttles VALUES (:key, now() + :used * interval '1 s')", key=key, used=misses)
+                with driver.connection() as connection, pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(driver._Connection, "run", noted)
+                    links.find(connection, "secret", address, reference, lambda _, known=known: known)
+                assert len(sent) == 1, sent
+                sent.clear()

@@ -69,11 +69,11 @@ _WAIT = (
     " FROM throttles WHERE key = :key"
 )
 _GIVE_BACK = "UPDATE throttles SET empty_at = empty_at - make_interval(secs => :step) WHERE key = :key"
-FULL = (
+BUSY = (
     "EXISTS (SELECT FROM throttles WHERE key = ANY(cast(:keys AS bytea[]))"
-    " AND empty_at > clock_timestamp() + make_interval(secs => :room))"
+    " AND empty_at > clock_timestamp() + make_interval(secs => :half))"
 )
-"""Whether one of these buckets may have no room for another try, as an expression; see `full`."""
+"""Whether one of these buckets is more than half used, as an expression; see `busy`."""
 FORGET = "DELETE FROM throttles WHERE empty_at < now()"
 """Buckets that have run empty are as good as none; the sweep drops them."""
 
@@ -93,9 +93,9 @@ def give_back(run: Run, secret: str, *claims: Claim) -> None:
         run(_GIVE_BACK, key=claim.key(secret), step=claim.rule.step)
 
 
-def full(secret: str, claims: Sequence[Claim]) -> tuple[list[bytes], float]:
-    """The parameters `keys` and `room` of FULL. Of several rules the least room counts: `take` decides."""
-    return [claim.key(secret) for claim in claims], min(claim.rule.room for claim in claims)
+def busy(secret: str, claims: Sequence[Claim]) -> tuple[list[bytes], float]:
+    """The parameters `keys` and `half` of BUSY."""
+    return [claim.key(secret) for claim in claims], min(claim.rule.seconds for claim in claims) / 2
 
 
 def refused(seconds: int) -> TooManyRequests:

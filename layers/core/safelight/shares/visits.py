@@ -85,7 +85,7 @@ _LIVE = (
 )
 _BY_ID = _COLUMNS + _LIVE + "l.id = cast(:reference as uuid)"
 # One statement, because a visitor waits for each.
-_BY_SLUG = _COLUMNS + ", " + throttle.FULL + _LIVE + "l.slug = cast(:reference as citext)"
+_BY_SLUG = _COLUMNS + ", " + throttle.BUSY + _LIVE + "l.slug = cast(:reference as citext)"
 
 
 def find(connection: Connection, share_id: str) -> Share:
@@ -96,13 +96,13 @@ def find(connection: Connection, share_id: str) -> Share:
     return Share(*rows[0])
 
 
-def find_slug(connection: Connection, slug: str, keys: list[bytes], room: float) -> tuple[Share, bool]:
-    """The live link of this slug, and whether one of these buckets may be full (`throttle.full`). Raises NotFound."""
-    rows = connection.run(_BY_SLUG, reference=slug, keys=keys, room=room) if "\0" not in slug else []
+def find_slug(connection: Connection, slug: str, keys: list[bytes], half: float) -> tuple[Share, bool]:
+    """The live link of this slug, and whether a bucket is more than half used (`throttle.busy`). Raises NotFound."""
+    rows = connection.run(_BY_SLUG, reference=slug, keys=keys, half=half) if "\0" not in slug else []
     if not rows:
         raise NotFound
-    [[*row, full]] = rows
-    return Share(*row), full
+    [[*row, busy]] = rows
+    return Share(*row), busy
 
 
 def admit(share: Share, grant: str | None, secret: str, now: dt.datetime, *, size: Size | None = None) -> Share:

@@ -13,7 +13,18 @@ from safelight.shares import selections
 from safelight.shares import service as shares
 from safelight.shares.schemas import ExportFormat, SelectionOut, ShareCreate, ShareOut, SharePatch, ShareStats
 from safelight.web.app import create_app, lambda_handler
-from safelight.web.deps import PAGE, Config, CurrentUser, Cursor, DbSession, Limit, Now, OwnGallery, OwnShare
+from safelight.web.deps import (
+    PAGE,
+    Config,
+    CurrentUser,
+    Cursor,
+    DbSession,
+    Limit,
+    Now,
+    OwnGallery,
+    OwnShare,
+    SlugChooser,
+)
 from safelight.web.reports import locate_report
 
 app = create_app("galleries")
@@ -60,10 +71,10 @@ def delete_gallery(gallery: OwnGallery, response: Response, session: DbSession, 
 
 @app.post("/galleries/{gallery_id}/share-links", status_code=201)
 def create_share_link(
-    request: ShareCreate, gallery: OwnGallery, session: DbSession, config: Config, now: Now
+    request: ShareCreate, gallery: OwnGallery, chooser: SlugChooser, session: DbSession, config: Config, now: Now
 ) -> ShareOut:
     """Make a link to a gallery."""
-    return shares.create(session, gallery.id, request, config.base_url, now)
+    return shares.create(session, gallery.id, request, chooser, config.base_url, now)
 
 
 @app.get("/galleries/{gallery_id}/share-links")
@@ -81,9 +92,11 @@ def get_share_link(share: OwnShare, config: Config) -> ShareOut:
 
 
 @app.patch("/share-links/{share_id}")
-def update_share_link(patch: SharePatch, share: OwnShare, session: DbSession, config: Config, now: Now) -> ShareOut:
+def update_share_link(
+    patch: SharePatch, share: OwnShare, chooser: SlugChooser, session: DbSession, config: Config, now: Now
+) -> ShareOut:
     """Change a link's policy."""
-    return shares.update(session, share, patch, config.base_url, now)
+    return shares.update(session, share, patch, chooser, config.base_url, now)
 
 
 @app.delete("/share-links/{share_id}", status_code=204)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from safelight.clock import now
 from safelight.db.engine import transaction
-from safelight.shares import queries, service
+from safelight.shares import queries, service, slugs
 from safelight.shares.schemas import SharePatch
+from safelight.shares.slugs import Chooser
+from safelight.throttle import Rule
 from tests import product
 from tests.api import Photographer, client, run_jobs
 from tests.functions.support import in_parallel, problem, sql
@@ -97,6 +100,32 @@ def test_a_slug_belongs_to_one_link_whatever_its_case() -> None:
     assert ben.call("PATCH", f"/share-links/{other}", json={"slug": None}).json()["slug"] is None
 
 
+def test_an_account_learns_of_sixty_slugs_of_others_in_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many it tries at once; then neither taken nor free ones can be chosen."""
+    assert (slugs.REFUSED.tries, slugs.REFUSED.seconds) == (60, 60 * 60)
+    monkeypatch.setattr(slugs, "REFUSED", Rule(slugs.REFUSED.name, 60, 60 * 60 * 24))
+    anna, ben, cleo = (Photographer.registered() for _ in range(3))
+    name, gallery = slug(), ben.gallery()["id"]
+    anna.share(anna.gallery()["id"], slug=name)
+    other = ben.share(gallery)["share_id"]
+    asks = [("POST", f"/galleries/{gallery}/share-links"), ("PATCH", f"/share-links/{other}")]
+
+    def choose(number: int, wanted: str = name) -> int:
+        method, path = asks[number % 2]
+        return ben.call(method, path, json={"slug": wanted}).status_code
+
+    free = [choose(number, slug()) for number in range(6)]
+    assert Counter(free) == {201: 3, 200: 3}
+    statuses = in_parallel(100, choose, threads=8)
+    assert Counter(statuses) == {409: 60, 429: 40}
+    late = ben.call("PATCH", f"/share-links/{other}", json={"slug": slug()})
+    problem(late, 429, "too_many_requests")
+    assert int(late.headers["retry-after"]) > 0
+    assert ben.call("PATCH", f"/share-links/{other}", json={"slug": None, "label": "Family"}).status_code == 200
+    assert ben.share(gallery)["slug"] is None
+    problem(cleo.call("POST", f"/galleries/{cleo.gallery()['id']}/share-links", json={"slug": name}), 409, "slug_taken")
+
+
 def test_only_a_change_of_policy_ends_the_grants() -> None:
     anna = Photographer.registered()
     share = anna.share(anna.gallery()["id"], password="secret")["share_id"]
@@ -145,13 +174,14 @@ def test_two_changes_at_once_each_count() -> None:
     anna = Photographer.registered()
     share = anna.share(anna.gallery()["id"])["share_id"]
     owner = uuid.UUID(anna.call("GET", "/auth/me").json()["id"])
+    chooser = Chooser(owner, product.JWT_SECRET)
 
     def change(download: str) -> None:
         with transaction() as session:
             counted = service.get_owned(session, owner, uuid.UUID(share))
             read.wait(5)
             patch = SharePatch.model_validate({"download": download})
-            service.update(session, counted, patch, product.BASE_URL, now())
+            service.update(session, counted, patch, chooser, product.BASE_URL, now())
 
     read = threading.Barrier(2)
     both = [threading.Thread(target=change, args=(download,)) for download in ("web", "none")]

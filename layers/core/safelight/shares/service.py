@@ -2,36 +2,34 @@
 
 import datetime as dt
 import uuid
+from contextlib import nullcontext
 from typing import Any
 
-from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from safelight.db.failures import violated
-from safelight.errors import Conflict, Invalid, NotFound
+from safelight.errors import Invalid, NotFound
 from safelight.models import ShareLink
 from safelight.pages import Page, by_age, cut, decode_cursor
 from safelight.security.passwords import hash_password
 from safelight.shares import queries
 from safelight.shares.schemas import LikedPhoto, ShareCreate, ShareDay, ShareOut, SharePatch, ShareStats
+from safelight.shares.slugs import Chooser
 
 MOST_LIKED = 20
 # A change of one of these ends every grant that was given under the old policy.
 POLICY = ("password_hash", "expires_at", "download", "max_downloads", "max_favourites", "strip_metadata", "revoked_at")
 
 
-class SlugTaken(Conflict):
-    code = "slug_taken"
-    title = "Another share link has this slug already"
-
-
-def create(session: Session, gallery_id: uuid.UUID, request: ShareCreate, base_url: str, now: dt.datetime) -> ShareOut:
-    """A new link. Raises Invalid for an expiry in the past, SlugTaken."""
+def create(
+    session: Session, gallery_id: uuid.UUID, request: ShareCreate, chooser: Chooser, base_url: str, now: dt.datetime
+) -> ShareOut:
+    """A new link. Raises Invalid for an expiry in the past, SlugTaken, TooManyRequests."""
     _check_expiry(request.expires_at, now)
     values = request.model_dump(exclude={"password"})
     link = ShareLink(gallery_id=gallery_id, password_hash=_hashed(request.password), **values)
-    session.add(link)
-    _flush(session)
+    with chooser.choosing(session) if link.slug else nullcontext():
+        session.add(link)
+        session.flush()
     session.refresh(link)
     return _out(link, (0, 0, 0), base_url)
 
@@ -58,17 +56,23 @@ def list_page(session: Session, gallery_id: uuid.UUID, limit: int, cursor: str |
     return Page[ShareOut].of([show(counted, base_url) for counted in shown], last)
 
 
-def update(session: Session, counted: queries.Counted, patch: SharePatch, base_url: str, now: dt.datetime) -> ShareOut:
-    """Change what was given; a changed policy ends the grants given before. Raises Invalid, SlugTaken."""
+def update(
+    session: Session, counted: queries.Counted, patch: SharePatch, chooser: Chooser, base_url: str, now: dt.datetime
+) -> ShareOut:
+    """Change what was given; a changed policy ends the grants given before.
+
+    Raises Invalid, SlugTaken, TooManyRequests.
+    """
     link = counted[0]
     changes = _changes(patch, link, now)
     before = {name: getattr(link, name) for name in POLICY}
-    for field, value in changes.items():
-        setattr(link, field, value)
-    if any(before[name] != getattr(link, name) for name in POLICY):
-        # Counted by the database: of two changes at once, each ends the grants of the other.
-        link.policy_version = ShareLink.policy_version + 1
-    _flush(session)
+    with chooser.choosing(session) if changes.get("slug") else nullcontext():
+        for field, value in changes.items():
+            setattr(link, field, value)
+        if any(before[name] != getattr(link, name) for name in POLICY):
+            # Counted by the database: of two changes at once, each ends the grants of the other.
+            link.policy_version = ShareLink.policy_version + 1
+        session.flush()
     session.refresh(link)
     return show(counted, base_url)
 
@@ -123,15 +127,6 @@ def _hashed(password: str | None) -> str | None:
         return hash_password(password)
     except ValueError as error:
         raise Invalid(str(error)) from error
-
-
-def _flush(session: Session) -> None:
-    try:
-        session.flush()
-    except DatabaseError as error:
-        if violated(error) == "uq_share_links_slug":
-            raise SlugTaken from error
-        raise
 
 
 def _out(link: ShareLink, counters: tuple[int, int, int], base_url: str) -> ShareOut:

@@ -23,6 +23,7 @@ from safelight.photos import service as photos
 from safelight.queue import Queue
 from safelight.shares import service as shares
 from safelight.shares.queries import Counted
+from safelight.shares.slugs import Chooser
 from safelight.storage.light import LightStore
 from safelight.storage.signer import Signer
 from safelight.telemetry import note
@@ -155,10 +156,16 @@ def get_share(session: DbSession, user: CurrentUser, share_id: uuid.UUID) -> Cou
     return counted
 
 
+def get_chooser(user: CurrentUser, config: Config) -> Chooser:
+    """The caller, who may choose slugs of links."""
+    return Chooser(user.id, config.token_secret)
+
+
 OwnGallery = Annotated[Gallery, Depends(get_gallery)]
 OwnPhoto = Annotated[Photo, Depends(get_photo)]
 OwnLockedPhoto = Annotated[Photo, Depends(get_locked_photo)]
 OwnShare = Annotated[Counted, Depends(get_share)]
+SlugChooser = Annotated[Chooser, Depends(get_chooser)]
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most")]
 Cursor = Annotated[str | None, Query(max_length=300, description="`next_cursor` of the page before")]

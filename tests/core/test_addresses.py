@@ -33,6 +33,22 @@ def test_networks_are_listed_with_commas() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("::ffff:10.0.0.0/104", "10.200.0.1", "11.0.0.1"),
+        ("::ffff:10.0.8.1", "10.0.8.1", "10.0.8.2"),
+        ("::ffff:10.0.8.0/120", "::ffff:10.0.8.9", "::ffff:10.0.9.1"),
+    ],
+)
+def test_networks_of_mapped_addresses_are_ipv4(text: str, inside: str, outside: str) -> None:
+    known = addresses.networks(text)
+    for address, expected in ((inside, True), (outside, False)):
+        ip = addresses.parse(address)
+        assert ip is not None
+        assert addresses.within(ip, known) is expected
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("127.0.0.1, proxy.example", "entry 2 is neither"),
@@ -41,6 +57,8 @@ def test_networks_are_listed_with_commas() -> None:
         ("*", "entry 1 is neither"),
         ("0.0.0.0/0", "entry 1 is every address"),
         ("127.0.0.1,::/0", "entry 2 is every address"),
+        ("::ffff:0:0/96", "entry 1 is every address"),
+        ("127.0.0.1,::/64", "entry 2 holds all of IPv4"),
     ],
 )
 def test_what_is_no_network_is_refused_by_its_place(text: str, complaint: str) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _HOUSEHOLD, _SITE = 64, 48
 SITE_CLIENTS = 8
 """How many clients' limits a site has: more than one, for the sake of neighbours, and far fewer than 65,536."""
@@ -41,7 +42,8 @@ def groups(text: str | None) -> tuple[str, ...]:
 def networks(text: str) -> tuple[Network, ...]:
     """The networks of a list that is separated by commas; an address is a network of one.
 
-    Raises ValueError for anything else, and for a network of all addresses. The message does not quote the entry.
+    A network of mapped IPv4 addresses is read as IPv4, like an address. Raises ValueError for anything else, and for a
+    network of all addresses, or of all mapped ones. The message does not quote the entry.
     """
     found = []
     for place, one in enumerate(filter(None, map(str.strip, text.split(","))), start=1):
@@ -52,10 +54,20 @@ def networks(text: str) -> tuple[Network, ...]:
                 f"entry {place} is neither an address nor a network: write 127.0.0.1 or 10.0.8.0/24, without bits"
                 " behind the prefix"
             ) from None
+        network = _unmapped(network)
         if not network.prefixlen:
             raise ValueError(f"entry {place} is every address there is: name the proxies alone")
+        if isinstance(network, ipaddress.IPv6Network) and network.overlaps(_MAPPED):
+            raise ValueError(f"entry {place} holds all of IPv4 as mapped addresses: name the proxies alone")
         found.append(network)
     return tuple(found)
+
+
+def _unmapped(network: Network) -> Network:
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        first = network.network_address.ipv4_mapped
+        return ipaddress.ip_network(f"{first}/{network.prefixlen - _MAPPED.prefixlen}")
+    return network
 
 
 def within(ip: Address, known: Iterable[Network]) -> bool:

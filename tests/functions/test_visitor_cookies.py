@@ -162,6 +162,31 @@ def test_only_salted_hashes_of_a_cookie_are_stored(shared: Shared) -> None:
             assert cookie.name.hex() not in row
 
 
+def test_cookies_of_any_number_of_links_stay_shorter_than_headers_may_be(shared: Shared) -> None:
+    """nginx refuses a header line of more than 8 KiB by default, API Gateway headers of more than 10,240 bytes."""
+    browser, photo = client(), shared.photos[0]
+    shares = [shared.link(**{"password": "cake and wine"} if number % 10 == 0 else {}) for number in range(200)]
+    longest = 0
+    for number, share in enumerate(shares):
+        asks: list[tuple[str, str, Any]] = [("PUT", f"/favourites/{photo}", None), ("GET", f"/download/{photo}", None)]
+        if number % 10 == 0:
+            asks.insert(0, ("POST", "/unlock", {"password": "cake and wine"}))
+        for method, path, body in asks:
+            answer = browser.request(method, f"/s/{share}{path}", json=body)
+            assert answer.status_code < 400, answer.text
+            longest = max(longest, len(answer.request.headers.get("cookie", "")))
+            assert sum(len(line) for line in answer.headers.get_list("set-cookie")) < 2048
+        assert given(browser.get(f"/s/{share}/download/{photo}"), share) is None
+        shown = browser.get(f"/s/{share}/favourites").json()
+        assert shown["photo_ids"] == [photo], "what belongs to the link in use is kept"
+    assert 4096 < longest < 7 * 1024
+    # The oldest ones went first, and of lists of favourites more are left than of anything else.
+    kinds = ("visitor", "picks")
+    left = {kind: [share for share in shares if f"{kind}_{uuid.UUID(share).hex}" in browser.cookies] for kind in kinds}
+    assert all(kept == shares[-len(kept) :] for kept in left.values())
+    assert len(left["picks"]) > 60 > len(left["visitor"]) > 0
+
+
 # ---------------------------------------------------------------- whose it is
 
 

@@ -256,6 +256,11 @@ def test_every_answer_says_once_that_https_is_all(site: Site) -> None:
         assert answer.headers.get_list("strict-transport-security") == ["max-age=31536000"], path
 
 
+def test_long_cookies_come_through(site: Site) -> None:
+    guest, share = site.client(), site.link()
+    assert guest.get(f"/s/{share}", headers={"Cookie": f"other={'x' * 20_000}"}).status_code == 200
+
+
 def test_cookies_are_for_https_alone(site: Site) -> None:
     share = site.link(password="cake and wine")
     cookie = site.client().post(f"/s/{share}/unlock", json={"password": "cake and wine"}).headers["set-cookie"]

@@ -54,13 +54,9 @@ class SelectionBody(Body):
         return Submission(self.name or None, self.email or None, self.note)
 
 
-def _cookie(share: Share) -> str:
-    return f"picks_{share.id.hex}"
-
-
 def token(request: Request, share: Share) -> str | None:
     """What this browser brings for this link."""
-    return request.cookies.get(_cookie(share))
+    return request.cookies.get(linkcookies.name_of("picks", share.id))
 
 
 def admitted(request: Request, visit: LiveVisit, config: Config) -> Visit:
@@ -77,7 +73,7 @@ def changed(response: Response, visit: Visit, picked: Picked) -> dict[str, int |
     """The answer to a change: "12 of 20"; and the cookie of a selection that has just begun."""
     response.headers["Cache-Control"] = "no-store"
     if picked.token is not None:
-        linkcookies.keep(response, _cookie(visit.share), picked.token, KEPT_SECONDS)
+        visit.keep(response, "picks", picked.token, KEPT_SECONDS)
         visit.introduce(response)
     return {"count": picked.count, "limit": visit.share.max_favourites}
 

@@ -59,6 +59,15 @@ class Visit:
     now: dt.datetime
     automatic: bool
     """A link preview or a crawler: it counts nothing and gets no download."""
+    cookies: str
+    """The header as it came, with those of other links."""
+
+    def keep(self, response: Response, kind: linkcookies.Kind, value: str, seconds: int) -> None:
+        """Give the visitor a cookie of this link, and drop old ones of other links when there are too many."""
+        dropped = [] if "set-cookie" in response.headers else linkcookies.surplus(self.cookies, self.share.id)
+        linkcookies.keep(response, linkcookies.name_of(kind, self.share.id), value, seconds)
+        for name in dropped:
+            linkcookies.keep(response, name, "", 0)
 
     def introduce(self, response: Response, held: bytes | None = None) -> None:
         """Give the visitor this link's cookie, unless they have one: at the first favourite or download.
@@ -70,7 +79,7 @@ class Visit:
         formerly, downloading = held or self.who.today, held is not None
         value = make_cookie(self.share.id, formerly, self.secret, self.now, downloading=downloading)
         left = self.share.expires_at - self.now if self.share.expires_at else VISITOR_LIFETIME
-        linkcookies.keep(response, visitor_cookie(self.share), value, int(min(left, VISITOR_LIFETIME).total_seconds()))
+        self.keep(response, "visitor", value, int(min(left, VISITOR_LIFETIME).total_seconds()))
 
     def admit(self, size: visits.Size | None = None) -> Share:
         """The decision; see `visits.admit`."""
@@ -89,18 +98,20 @@ def get_visit(request: Request, connection: Db, config: Config, now: Now, share_
     secret, ip = config.token_secret, address(request)
 
     def cookie(found: Share) -> VisitorCookie | None:
-        return read_cookie(request.cookies.get(visitor_cookie(found)), found.id, secret, now)
+        value = request.cookies.get(linkcookies.name_of("visitor", found.id))
+        return read_cookie(value, found.id, secret, now)
 
     def is_known(found: Share) -> bool:
-        grant = request.cookies.get(grant_cookie(found))
+        grant = request.cookies.get(linkcookies.name_of("grant", found.id))
         return cookie(found) is not None or is_granted(grant, found.id, found.policy_version, secret, now)
 
     share = links.find(connection, secret, ip, share_id, is_known)
     note(share_id=share.id, gallery_id=share.gallery_id)
     visitor = Visitor(share.id, ip, request.headers.get("user-agent"), cookie(share))
     who = visitor.identity(secret, salts(connection, now), now)
-    grant = request.cookies.get(grant_cookie(share))
-    return Visit(share, who, grant, secret, now, _automatic(request))
+    grant = request.cookies.get(linkcookies.name_of("grant", share.id))
+    cookies = "; ".join(request.headers.getlist("cookie"))
+    return Visit(share, who, grant, secret, now, _automatic(request), cookies)
 
 
 def _automatic(request: Request) -> bool:
@@ -109,16 +120,6 @@ def _automatic(request: Request) -> bool:
 
 
 LiveVisit = Annotated[Visit, Depends(get_visit)]
-
-
-def visitor_cookie(share: Share) -> str:
-    """The cookie that tells this link's visitors apart."""
-    return f"visitor_{share.id.hex}"
-
-
-def grant_cookie(share: Share) -> str:
-    """The cookie that holds this link's grant."""
-    return f"grant_{share.id.hex}"
 
 
 def json_response(request: Request, content: bytes) -> Response:
@@ -148,7 +149,7 @@ def unlocked(visit: Visit, body: UnlockBody, response: Response, connection: Con
         if not verify_password(unicodedata.normalize("NFC", body.password), share.password_hash):
             raise WrongPassword
     value = make_grant(share.id, share.policy_version, visit.secret, visit.now)
-    linkcookies.keep(response, grant_cookie(share), value, int(LIFETIME.total_seconds()))
+    visit.keep(response, "grant", value, int(LIFETIME.total_seconds()))
 
 
 class WrongPassword(Unauthorized):

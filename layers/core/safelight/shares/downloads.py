@@ -11,7 +11,7 @@
   the cookie before its first download (`web.meeting`) do not.
 - A visitor's first request for a file starts a download, with or without a Range, whichever of its parallel segments
   comes first: skipping the first byte is no way around a limit. Every later one carries it on.
-- So does one for the whole file again. Whether the bytes of the one before arrived cannot be seen here: they may lie in
+- Asking for the whole file again carries it on, too. Whether the bytes of the one before arrived cannot be seen here: they may lie in
   buffers of either side, a proxy may have lost them, and the bucket tells nobody. Programs resume that way, too: the
   first request of aria2 always asks for the whole.
 - A download is carried on until the day after it began ends (UTC), so for 24 hours at least: a visitor is looked for
@@ -33,8 +33,7 @@ Why ten: each resume asks for all that is left, so a line that breaks six times 
 behind a proxy that took the bytes and lost them; a program with sixteen connections to the end, one behind the other,
 asks for eight and a half. A resume that is refused is worse than a copy too many for one who asks again and again.
 
-What a process that was killed had not sent is not taken off again. Nor is it seen what somebody fetches with a signed
-address of the bucket while it lives.
+Bytes that a killed process did not send stay charged. Fetches from a signed bucket address cannot be counted.
 """
 
 import datetime as dt

@@ -5,9 +5,9 @@ Slugs are words that people choose, so they can be guessed: an address may name 
 are. Two kinds are always served, because they guess nothing: requests by id, which has 122 random bits, and requests
 with proof of an earlier visit. All others wait until the bucket has room.
 
-While less than half of the bucket is used, a request that finds its link does not wait for others to be counted. So of
-requests at once an address has at most 30 served and one for each connection to the database, or 60 if that is more,
-before the first is refused.
+While less than half of the bucket is used, a request that finds its link does not wait for misses that are being
+counted, at most one for each connection to the database. So of many guesses at once no hit is served after more than 60
+misses, or after more than 30 and one for each connection if that is more.
 """
 
 import uuid

@@ -1,8 +1,8 @@
 """Whom a request on a link is counted as.
 
-- Who brings the link's cookie (`security.visitorcookies`) is counted as its owner. The cookie is given at the first
-  favourite or download, never for looking.
-- Who brings none is counted as everybody who asks today with the same address and the same program.
+- A request with the link's cookie (`security.visitorcookies`) counts as that visitor's. The cookie is given at the
+  first favourite or download, never for looking.
+- A request without it is counted by a hash of address and program that changes every day.
 
 What is stored is a hash of either under a salt of the day (UTC) and a key of the service, for each link another. The
 salt is random, common to all processes, and deleted when the next day has ended (`forget_salts` in `shares.queries`).

@@ -84,8 +84,9 @@ def warning(configured: Settings) -> str | None:
     if not configured.is_public or configured.trusted_proxies or configured.origin_secrets:
         return None
     return (
-        f"BASE_URL is {configured.base_url}, but TRUSTED_PROXIES is not set. So all visitors have the address of the"
-        " proxy in front: one who guesses passwords locks out the others, and limits and statistics count all as one."
+        f"BASE_URL is {configured.base_url}, but TRUSTED_PROXIES is not set. Behind a proxy, all visitors would share"
+        " its address: one person guessing passwords would lock everybody out, and limits and statistics would treat"
+        " all visitors as one."
         " Set TRUSTED_PROXIES to the proxy's address (127.0.0.1 for a proxy on this machine). See docs/operations.md,"
         " Behind a proxy."
     )

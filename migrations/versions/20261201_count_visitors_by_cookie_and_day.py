@@ -56,7 +56,9 @@ def downgrade() -> None:
     op.drop_column("share_events", "formerly_downloads")
     op.drop_column("share_events", "formerly")
     op.drop_index(
-        "ix_archive_downloads_formerly", table_name="archive_downloads", postgresql_where=sa.text("formerly IS NOT NULL")
+        "ix_archive_downloads_formerly",
+        table_name="archive_downloads",
+        postgresql_where=sa.text("formerly IS NOT NULL"),
     )
     op.drop_column("archive_downloads", "formerly")
     op.drop_column("archive_downloads", "begun_at")

@@ -14,6 +14,7 @@ import pytest
 from safelight import throttle
 from safelight.db import driver
 from safelight.shares import links
+from safelight.shares.visits import Share
 from safelight.throttle import Rule
 from tests import product
 from tests.api import Photographer, client
@@ -205,6 +206,13 @@ def test_a_link_is_found_in_one_statement() -> None:
     """By an id, with proof of an earlier visit, and by a slug while less than half of the bucket is used."""
     link = shared()
     sent: list[str] = []
+
+    def nobody(_share: Share) -> bool:
+        return False
+
+    def everybody(_share: Share) -> bool:
+        return True
+
     run = driver._Connection.run
 
     def noted(connection: Any, statement: str, **values: Any) -> Any:
@@ -213,13 +221,13 @@ def test_a_link_is_found_in_one_statement() -> None:
 
     for address in (GUESSER, "2001:db8::1"):
         for reference in (slug(link), link["share_id"]):
-            for misses, known in ((0, False), (29, False), (60, True)):
+            for misses, is_known in ((0, nobody), (29, nobody), (60, everybody)):
                 keys = [claim.key("secret") for claim in throttle.claims(links.MISSED, address)]
                 sql("DELETE FROM throttles WHERE key = ANY(:keys)", keys=keys)
                 for key in keys:
                     sql("INSERT INTO throttles VALUES (:key, now() + :used * interval '1 s')", key=key, used=misses)
                 with driver.connection() as connection, pytest.MonkeyPatch.context() as patch:
                     patch.setattr(driver._Connection, "run", noted)
-                    links.find(connection, "secret", address, reference, lambda _, known=known: known)
+                    links.find(connection, "secret", address, reference, is_known)
                 assert len(sent) == 1, sent
                 sent.clear()

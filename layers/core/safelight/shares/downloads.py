@@ -11,9 +11,9 @@
   the cookie before its first download (`web.meeting`) do not.
 - A visitor's first request for a file starts a download, with or without a Range, whichever of its parallel segments
   comes first: skipping the first byte is no way around a limit. Every later one carries it on.
-- Asking for the whole file again carries it on, too. Whether the bytes of the one before arrived cannot be seen here: they may lie in
-  buffers of either side, a proxy may have lost them, and the bucket tells nobody. Programs resume that way, too: the
-  first request of aria2 always asks for the whole.
+- Asking for the whole file again carries it on, too. Whether the bytes of the one before arrived cannot be seen here:
+  they may lie in buffers of either side, a proxy may have lost them, and the bucket tells nobody. Programs resume that
+  way, too: the first request of aria2 always asks for the whole.
 - A download is carried on until the day after it began ends (UTC), so for 24 hours at least: a visitor is looked for
   under the hash of today and of yesterday.
 - It is carried on for `COPIES` times its bytes. They are summed up as they are asked for, and what the server could

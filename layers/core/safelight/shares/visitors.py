@@ -43,7 +43,7 @@ class Identity:
         alone: With the cookie of a program that is no browser, today's hash without it. Such a program may keep the
             cookie only while it runs, so its downloads are found by this hash as well.
         shared: Hashes without a cookie under which downloads of this visitor are found: the two of a request without
-            one; with a program's cookie of today or yesterday, that by which it was given, and those of its address now.
+            one; with a program's cookie of today or yesterday, that of when it was given, and the two of now.
         until: With a cookie, when it was given. Downloads of `shared` that began much later are another visitor's.
     """
 

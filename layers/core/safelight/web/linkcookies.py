@@ -15,8 +15,8 @@ from safelight.config import settings
 
 type Kind = Literal["visitor", "grant", "picks"]
 
-# Bytes that all of them may have together before some of the kind are dropped. A lost list of favourites is worse than a
-# password that is asked for again, and that is worse than a visitor who is counted again: the visitors' go first.
+# Bytes that all of them may have together before some of the kind are dropped. A lost list of favourites is worse than
+# a password that is asked for again, and that is worse than a visitor who is counted again: the visitors' go first.
 _MOST: dict[Kind, int] = {"visitor": 4096, "grant": 6144, "picks": 6144}
 # More than one answer gives. Not all at once, because the headers of an answer are limited, too.
 _DROPPED = 8

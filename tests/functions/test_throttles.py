@@ -107,7 +107,6 @@ def test_a_client_is_an_address_and_its_spellings() -> None:
     assert tried(RULE, ["192.0.2.7", "::ffff:192.0.2.7"] * 5) == 5
     assert tried(RULE, ["192.0.2.8"] * 10) == 5
     assert tried(RULE, [None, "testclient", "unknown"] * 5) == 5
-    assert throttle.address("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64"
 
 
 def test_65536_ipv6_networks_of_one_site_have_the_tries_of_eight_clients() -> None:

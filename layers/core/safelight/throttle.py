@@ -106,11 +106,6 @@ def refused(seconds: int) -> TooManyRequests:
     return TooManyRequests(f"Too many attempts. Please try again in {told}.", retry_after=seconds)
 
 
-def address(ip: str | None) -> str:
-    """The client that an address stands for, see `addresses.groups`; of an IPv6 address the network of 64 bits."""
-    return addresses.groups(ip)[0]
-
-
 def claims(rule: Rule, ip: str | None, *, of: object = None) -> tuple[Claim, ...]:
     """One try from an address under a rule: its client's, and for IPv6 also that of the network of 48 bits.
 

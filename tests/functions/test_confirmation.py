@@ -56,8 +56,8 @@ def test_a_name_is_neither_changed_nor_taken_away_without_the_password(anna: Pho
         problem(anna.call("PATCH", "/auth/me", json=names), 403, "confirmation_required")
     # What is no change needs none.
     same = {"username": "Anna-of-Confirmations", "email": anna.email.upper()}
-    for names in (same, {"email": None}, {"settings": {"a": 1}}, {}):
-        assert anna.call("PATCH", "/auth/me", json=names).status_code == 200
+    for body in (same, {"email": None}, {"settings": {"a": 1}}, {}):
+        assert anna.call("PATCH", "/auth/me", json=body).status_code == 200
     assert anna.call("POST", "/auth/confirm", json={"password": PASSWORD}).status_code == 204
     assert anna.call("PATCH", "/auth/me", json={"username": None}).json()["username"] is None
 

@@ -16,7 +16,7 @@ COUNT = """
     INSERT INTO storage_usage (user_id, photos, bytes)
     SELECT u.id, count(p.id), coalesce(sum(p.file_size), 0)
     FROM users u LEFT JOIN galleries g ON g.owner_id = u.id
-    LEFT JOIN photos p ON p.gallery_id = g.id AND p.status <> 'failed'
+    LEFT JOIN photos p ON p.gallery_id = g.id
     GROUP BY u.id
 """
 
@@ -25,6 +25,14 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("quota_bytes", sa.BigInteger(), nullable=True))
     op.add_column("users", sa.Column("quota_photos", sa.BigInteger(), nullable=True))
     op.add_column("photos", sa.Column("upload_key", sa.String(), nullable=True))
+    # Photos that failed count as well, until the first sweep.
+    op.add_column("photos", sa.Column("counted", sa.Boolean(), server_default=sa.text("true"), nullable=False))
+    op.create_index(
+        "ix_photos_failed_counted",
+        "photos",
+        ["updated_at"],
+        postgresql_where=sa.text("status = 'failed' AND counted"),
+    )
     op.create_index(
         "uq_photos_upload_key",
         "photos",
@@ -50,6 +58,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("storage_usage")
     op.drop_index("uq_photos_upload_key", table_name="photos")
+    op.drop_index("ix_photos_failed_counted", table_name="photos")
+    op.drop_column("photos", "counted")
     op.drop_column("photos", "upload_key")
     op.drop_column("users", "quota_photos")
     op.drop_column("users", "quota_bytes")

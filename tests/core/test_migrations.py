@@ -82,7 +82,7 @@ def test_what_accounts_store_already_is_counted_and_their_jobs_have_owners() -> 
     handler({}, None)
     with transaction() as session:
         counted = session.execute(text("SELECT user_id, photos, bytes FROM storage_usage"))
-        assert {tuple(row) for row in counted} == {(anna, 2, 210), (ben, 0, 0)}
+        assert {tuple(row) for row in counted} == {(anna, 3, 4210), (ben, 0, 0)}
         owners = session.execute(text("SELECT kind, owner_id FROM jobs"))
         assert sorted((kind, owner.int) for kind, owner in owners) == [
             ("build_archive", anna.int),

@@ -1,4 +1,4 @@
-"""What an account may store: exact however many upload at once, given back when photos fail or go, and never lost."""
+"""What an account may store: exact in races, given back when photos go or their forms have run out, and never lost."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stored(who: Photographer) -> tuple[int, int]:
     """What the rows say."""
     [(photos, size)] = sql(
         "SELECT count(*), coalesce(sum(file_size), 0)::bigint FROM photos p JOIN galleries g ON g.id = p.gallery_id"
-        " JOIN users u ON u.id = g.owner_id WHERE u.email = :email AND p.status <> 'failed'",
+        " JOIN users u ON u.id = g.owner_id WHERE u.email = :email AND p.counted",
         email=who.email,
     )
     return photos, size
@@ -182,6 +182,16 @@ def test_the_bucket_takes_no_more_than_was_counted() -> None:
     assert storage().head(f"incoming/{made['photo']['id']}") is None
 
 
+def failed_ago(photo_id: str, minutes: int) -> None:
+    """As if the photo had been announced and had failed that long ago."""
+    sql(
+        "UPDATE photos SET created_at = now() - make_interval(mins => :minutes),"
+        " updated_at = now() - make_interval(mins => :minutes) WHERE id = :id",
+        id=photo_id,
+        minutes=minutes,
+    )
+
+
 def test_what_fails_expires_or_is_erased_gives_its_room_back(boss: Photographer) -> None:
     anna = Photographer.registered()
     gallery = anna.gallery()["id"]
@@ -192,13 +202,13 @@ def test_what_fails_expires_or_is_erased_gives_its_room_back(boss: Photographer)
     lost = anna.announce(gallery, data)["photo"]["id"]
     run_jobs()
     assert [anna.photo(one)["status"] for one in (good, bad, lost)] == ["ready", "failed", "pending"]
-    assert used(anna) == stored(anna) == (2, 2 * len(data))
-    sql(
-        "UPDATE photos SET created_at = now() - interval '2 hours', updated_at = now() - interval '2 hours'"
-        " WHERE id = :id",
-        id=lost,
-    )
+    assert used(anna) == stored(anna) == (3, 2 * len(data) + 10)
+    failed_ago(lost, 120)
     assert sweep.run().expired == 1
+    assert used(anna) == stored(anna) == (3, 2 * len(data) + 10)  # both failed just now
+    failed_ago(bad, 21)
+    failed_ago(lost, 21)
+    assert sweep.run().released == 2
     assert used(anna) == stored(anna) == (1, len(data))
     anna.call("DELETE", f"/photos/{good}")
     assert used(anna) == (1, len(data))  # its bytes are still in the bucket
@@ -206,7 +216,80 @@ def test_what_fails_expires_or_is_erased_gives_its_room_back(boss: Photographer)
     assert used(anna) == stored(anna) == (0, 0)
 
 
-def test_a_photo_given_up_or_failed_twice_is_given_back_once() -> None:
+def test_rounds_of_failing_uploads_bring_no_more_into_the_bucket_than_the_quota(boss: Photographer) -> None:
+    """Each failed photo is uploaded once more by its form, which is still good."""
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    limit(boss, anna, quota_bytes=50)
+    answers = []
+    mine = []
+    for _ in range(12):
+        answers.append(announce(anna, gallery, 10))
+        if answers[-1].status_code == 201:
+            made = answers[-1].json()
+            mine.append(made["photo"]["id"])
+            assert post_form(made["upload"], b"no picture").status_code == 204
+            anna.call("POST", f"/photos/{mine[-1]}/complete")
+            run_jobs()
+            assert anna.photo(mine[-1])["status"] == "failed"
+            assert post_form(made["upload"], b"no picture").status_code == 204
+    assert [answer.status_code for answer in answers] == [201] * 5 + [413] * 7
+    assert sum(storage().head(f"incoming/{photo_id}") is not None for photo_id in mine) == 5
+    sweep.run()  # their forms are still good: a sweep gives no room back
+    assert [storage().head(f"incoming/{photo_id}") for photo_id in mine] == [None] * 5
+    problem(announce(anna, gallery, 10), 413, "quota_bytes")
+    for photo_id in mine:
+        failed_ago(photo_id, 21)
+    assert sweep.run().released == 5
+    assert used(anna) == stored(anna) == (0, 0)
+    assert announce(anna, gallery, 10).status_code == 201
+
+
+def test_a_form_that_was_made_again_late_keeps_its_room_after_the_photo_expired() -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    [first] = batch(anna, gallery, {"key": "IMG_1"})
+    sql("UPDATE photos SET created_at = now() - interval '59 minutes' WHERE id = :id", id=first["photo"]["id"])
+    [again] = batch(anna, gallery, {"key": "IMG_1"})
+    assert again["upload"]
+    failed_ago(first["photo"]["id"], 61)
+    swept = sweep.run()
+    assert (swept.expired, swept.released) == (1, 0)
+    assert used(anna) == stored(anna) == (1, 1000)
+
+
+def test_no_room_is_given_back_while_files_could_not_leave_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = Photographer.registered()
+    photo_id = anna.upload(anna.gallery()["id"], b"no picture")
+    run_jobs()
+    failed_ago(photo_id, 21)
+
+    def away(*_: object) -> int:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safelight.leftovers.erase", away)
+        with pytest.raises(ConnectionError):
+            sweep.run()
+    assert used(anna) == stored(anna) == (1, 10)
+    assert sweep.run().released == 1
+    assert used(anna) == stored(anna) == (0, 0)
+
+
+def test_failed_photos_are_given_back_in_batches_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, ben = Photographer.registered(), Photographer.registered()
+    for who in (anna, ben):
+        for item in batch(who, who.gallery()["id"], *[{}] * 5):
+            sql("UPDATE photos SET status = 'failed' WHERE id = :id", id=item["photo"]["id"])
+            failed_ago(item["photo"]["id"], 21)
+    monkeypatch.setattr(sweep, "BATCH", 3)
+    before = sweep.run()
+    assert before.released == 10
+    assert [used(anna), used(ben)] == [stored(anna), stored(ben)] == [(0, 0), (0, 0)]
+    assert sweep.run().released == 0
+
+
+def test_a_failed_photo_that_was_given_back_and_is_erased_counts_once() -> None:
     anna = Photographer.registered()
     gallery = anna.gallery()["id"]
     anna.announce(gallery, jpeg())
@@ -214,10 +297,9 @@ def test_a_photo_given_up_or_failed_twice_is_given_back_once() -> None:
     sql("UPDATE jobs SET attempts = max_attempts WHERE subject_id = :id", id=photo_id)
     run_jobs()
     assert anna.photo(photo_id)["failure_reason"] == processing.GAVE_UP
-    from safelight.db.engine import transaction
-
-    with transaction() as session:
-        processing.give_up(session, uuid.UUID(photo_id), "again")
+    failed_ago(photo_id, 21)
+    sweep.run()
+    assert used(anna) == stored(anna) == (1, len(jpeg()))
     anna.call("DELETE", f"/photos/{photo_id}")
     sweep.run()
     assert used(anna) == stored(anna) == (1, len(jpeg()))

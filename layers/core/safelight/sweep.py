@@ -24,7 +24,6 @@ from safelight.jobs import queries as job_queries
 from safelight.jobs import service as jobs
 from safelight.jobs import wake
 from safelight.photos import keys, queries, upload
-from safelight.photos import service as photos
 from safelight.photos.upload import Heads
 from safelight.queue import Queue
 from safelight.quotas import service as quotas
@@ -40,6 +39,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 # The form lives ten minutes; whoever began posting in the last one may take a while on a slow line.
 PENDING_EXPIRES = dt.timedelta(hours=1)
+# A photo that failed counts until its form has run out, and what the form may have brought has left the bucket.
+FAILED_COUNTED = dt.timedelta(seconds=upload.FORM_SECONDS) + dt.timedelta(minutes=10)
 PENDING_LOOKED_FOR = dt.timedelta(minutes=2)
 # An upload is begun before the row that wants it is committed, so a young one may yet belong to an archive.
 UPLOAD_UNCLAIMED = dt.timedelta(hours=1)
@@ -81,6 +82,7 @@ class Swept:
     rolled_up: int = 0
     pruned: int = 0
     leftovers: int = 0
+    released: int = 0
     archives: int = 0
     analyses: int = 0
     selections: int = 0
@@ -129,16 +131,13 @@ def sweep(store: Store, queue: Queue) -> Swept:
 def _uploads(store: Store, queue: Queue, swept: Swept) -> None:
     """Uploads whose event and `complete` both got lost are found; those that never came expire."""
     with transaction() as session:
-        late = []
         for photo in queries.unfinished(session, "pending", PENDING_LOOKED_FOR, BATCH):
             if store.head(keys.incoming(photo.id)) is not None:
                 upload.object_arrived(session, queue, photo.id, now())
                 swept.arrived += 1
             elif now() - photo.created_at > PENDING_EXPIRES:
-                late.append(photo)
-        # After the store was asked: the accounts' counters stay locked until the commit.
-        photos.fail(session, late, NEVER_ARRIVED)
-        swept.expired = len(late)
+                photo.status, photo.failure_reason = "failed", NEVER_ARRIVED
+                swept.expired += 1
 
 
 def _stuck(_store: Store, queue: Queue, swept: Swept) -> None:
@@ -217,8 +216,13 @@ def _selections(_store: Store, _queue: Queue, swept: Swept) -> None:
 
 
 def _leftovers(store: Store, _queue: Queue, swept: Swept) -> None:
-    """Uploads that have been dealt with, or belong to nothing, leave `incoming/`."""
+    """Uploads that have been dealt with, or belong to nothing, leave `incoming/`; then failed photos no longer count.
+
+    A form is only made for a photo that has not failed yet, so it runs out at most FORM_SECONDS after the failure.
+    """
+    failed_before = now() - FAILED_COUNTED
     swept.leftovers = leftovers.erase(store, keys.INCOMING, _id, queries.waiting)
+    swept.released = quotas.release_failed(failed_before, BATCH)
 
 
 def _archives(store: Store, _queue: Queue, swept: Swept) -> None:

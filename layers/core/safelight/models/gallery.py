@@ -33,7 +33,8 @@ class Gallery(Identified, Created, Updated, Base):
 class Photo(Identified, Created, Updated, Base):
     """One upload. `position` orders a gallery (microseconds of the creation time until somebody reorders).
 
-    `upload_key` is the client's own name for the upload, by which it finds the photo again.
+    `upload_key` is the client's own name for the upload, by which it finds the photo again. `counted` says whether the
+    account's counter of storage includes the photo.
     """
 
     __tablename__ = "photos"
@@ -43,6 +44,7 @@ class Photo(Identified, Created, Updated, Base):
               postgresql_where=text("status IN ('pending', 'processing')")),
         Index("uq_photos_upload_key", "gallery_id", "upload_key", unique=True,
               postgresql_where=text("upload_key IS NOT NULL AND status <> 'failed' AND deleted_at IS NULL")),
+        Index("ix_photos_failed_counted", "updated_at", postgresql_where=text("status = 'failed' AND counted")),
         Index("ix_photos_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         CheckConstraint(f"status IN {PHOTO_STATUSES}", name="status_known"),
         CheckConstraint("crc32 BETWEEN 0 AND 4294967295", name="crc32_is_32_bits"),
@@ -66,6 +68,7 @@ class Photo(Identified, Created, Updated, Base):
     etag: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending", default="pending")
     failure_reason: Mapped[str | None]
+    counted: Mapped[bool] = mapped_column(server_default=text("true"), default=True)
     # A ready photo whose bytes were found gone or changed when an archive was made of it.
     damaged_at: Mapped[dt.datetime | None]
     damage_reason: Mapped[str | None]

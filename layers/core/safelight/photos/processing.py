@@ -21,7 +21,6 @@ from safelight.jobs import service as jobs
 from safelight.jobs.service import Claim, LeaseLost
 from safelight.models import Photo, Rendition
 from safelight.photos import keys, queries
-from safelight.photos.service import fail
 from safelight.pictures.errors import SandboxUnavailable, UnreadablePicture
 from safelight.pictures.types import Rendered
 from safelight.pictures.types import Rendition as MadeRendition
@@ -122,7 +121,7 @@ def give_up(session: Session, photo_id: uuid.UUID, reason: str) -> None:
     """The photo failed, for a reason a person understands."""
     photo = queries.lock_for_work(session, photo_id)
     if photo is not None and photo.status in ("pending", "processing"):
-        fail(session, [photo], reason)
+        photo.status, photo.failure_reason = "failed", reason
 
 
 def whole(store: Reads, key: str, file_size: int, crc32: int | None) -> tuple[bytes, ObjectInfo]:

@@ -10,7 +10,6 @@ from safelight.models import Photo
 from safelight.pages import Page, cut, decode_cursor
 from safelight.photos import keys, queries
 from safelight.photos.schemas import PhotoOut, PhotoPatch
-from safelight.quotas import service as quotas
 from safelight.storage.disposition import attachment
 from safelight.storage.signer import Signer
 from safelight.validators import strong_etag
@@ -44,13 +43,6 @@ def update(session: Session, photo: Photo, patch: PhotoPatch) -> PhotoOut:
     session.flush()
     session.refresh(photo)
     return PhotoOut.model_validate(photo)
-
-
-def fail(session: Session, photos: list[Photo], reason: str) -> None:
-    """These photos, which the session has locked, never become ready; the account has their room again."""
-    quotas.release(session, [photo.id for photo in photos])
-    for photo in photos:
-        photo.status, photo.failure_reason = "failed", reason
 
 
 def delete(session: Session, photo: Photo, now: dt.datetime) -> None:

@@ -14,8 +14,6 @@ from sqlalchemy.orm import Session
 
 from safelight.models import Gallery, Photo, StorageUsage, User
 
-_COUNTS = Photo.status != "failed"
-
 
 def lock(session: Session, user_id: uuid.UUID) -> StorageUsage:
     """The account's counter, made when it is missing, locked until the transaction ends."""
@@ -44,11 +42,11 @@ def used(session: Session, user_ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[i
 
 
 def release(session: Session, photo_ids: list[uuid.UUID]) -> None:
-    """Stop counting these photos, which the session has locked and which are about to fail or to be erased."""
+    """Stop counting these photos, which the session has locked. A photo that does not count changes nothing."""
     counted = (
         select(Gallery.owner_id, func.count().label("photos"), func.sum(Photo.file_size).label("bytes"))
         .join(Photo, Photo.gallery_id == Gallery.id)
-        .where(Photo.id.in_(photo_ids), _COUNTS)
+        .where(Photo.id.in_(photo_ids), Photo.counted)
         .group_by(Gallery.owner_id)
     )
     owners = select(counted.subquery().c.owner_id)
@@ -68,6 +66,25 @@ def release(session: Session, photo_ids: list[uuid.UUID]) -> None:
             bytes=func.greatest(StorageUsage.bytes - gone.c.bytes, 0),
         )
         .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Photo)
+        .where(Photo.id.in_(photo_ids), Photo.counted)
+        .values(counted=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def failed(session: Session, before: dt.datetime, limit: int) -> list[uuid.UUID]:
+    """Photos that count although they failed before that moment, locked."""
+    return list(
+        session.scalars(
+            select(Photo.id)
+            .where(Photo.status == "failed", Photo.counted, Photo.updated_at < before)
+            .order_by(Photo.updated_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
     )
 
 
@@ -102,4 +119,4 @@ def compared(session: Session, user_id: uuid.UUID) -> Row[int, int, int, int] | 
 
 def stored(user_id: uuid.UUID, what: Any) -> Select[Any]:
     """An aggregate over the photos of an account that count."""
-    return select(what).select_from(Photo).join(Gallery).where(Gallery.owner_id == user_id, _COUNTS)
+    return select(what).select_from(Photo).join(Gallery).where(Gallery.owner_id == user_id, Photo.counted)

@@ -65,9 +65,21 @@ def hold(session: Session, user_id: uuid.UUID) -> Room:
 
 
 def release(session: Session, photo_ids: list[uuid.UUID]) -> None:
-    """Stop counting photos that are about to fail or to be erased; the session has locked them."""
+    """Stop counting photos that are about to be erased; the session has locked them."""
     if photo_ids:
         queries.release(session, photo_ids)
+
+
+def release_failed(before: dt.datetime, limit: int) -> int:
+    """Stop counting all photos that failed before that moment, `limit` in each transaction; how many."""
+    released = 0
+    while True:
+        with transaction() as session:
+            photo_ids = queries.failed(session, before, limit)
+            release(session, photo_ids)
+        released += len(photo_ids)
+        if len(photo_ids) < limit:
+            return released
 
 
 def show(session: Session, users: list[User]) -> dict[uuid.UUID, QuotaOut]:

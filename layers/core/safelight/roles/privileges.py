@@ -91,7 +91,7 @@ GRANTS: Mapping[str, Mapping[str, str]] = {
     "share_events": {DATA: _ALL, VISITS: _RECORD, DOWNLOADS: _RECORD},
     # UPDATE (updated_at) is for the lock under which downloads and selections are counted.
     "share_links": {DATA: _ALL, VISITS: "SELECT, UPDATE (updated_at)", DOWNLOADS: "SELECT, UPDATE (updated_at)"},
-    "storage_usage": {DATA: _ALL, PICTURES: "SELECT (user_id, photos, bytes), UPDATE (photos, bytes)"},
+    "storage_usage": {DATA: _ALL},
     "throttles": {
         DATA: _ALL,
         VISITS: "SELECT, INSERT, UPDATE (empty_at)",

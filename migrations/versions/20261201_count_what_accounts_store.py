@@ -49,6 +49,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_storage_usage_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_storage_usage")),
     )
+    op.create_index(
+        "ix_analyses_waiting_uploads",
+        "analyses",
+        ["owner_id"],
+        postgresql_where=sa.text("photo_id IS NULL AND status IN ('pending', 'processing')"),
+    )
     op.create_index("ix_storage_usage_checked_at", "storage_usage", ["checked_at"])
     # Nobody announces a photo while all are counted: what the functions before this release write is not counted.
     op.execute("LOCK TABLE photos IN SHARE MODE")
@@ -56,6 +62,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_analyses_waiting_uploads", table_name="analyses")
     op.drop_table("storage_usage")
     op.drop_index("uq_photos_upload_key", table_name="photos")
     op.drop_index("ix_photos_failed_counted", table_name="photos")

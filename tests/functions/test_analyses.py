@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -75,6 +76,26 @@ def age(analysis_id: str, minutes: int) -> None:
         " updated_at = updated_at - make_interval(mins => :minutes) WHERE id = :id",
         id=analysis_id, minutes=minutes,
     )  # fmt: skip
+
+
+def test_two_hundred_parallel_requests_have_a_hundred_files_waiting() -> None:
+    anna, ben = Photographer.registered(), Photographer.registered()
+    photo_id = ready_photo(anna)
+    body = {"filename": "test.jpg", "content_type": "image/jpeg", "file_size": 1000}
+    answers = in_parallel(200, lambda _: anna.call("POST", "/analyses", json=body))
+    assert Counter(answer.status_code for answer in answers) == {201: 100, 409: 100}
+    refused = next(answer for answer in answers if answer.status_code == 409)
+    told = problem(refused, 409, "too_many_waiting")["detail"]
+    assert told.startswith("100 files of the account wait for their upload or their analysis")
+    # Photos and other accounts are not in the way, and neither is what has ended.
+    asked(anna, photo_id=photo_id)
+    announced(ben, PORTRAIT)
+    waiting = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    for status, one in zip(("processing", "ready", "failed"), waiting, strict=False):
+        sql("UPDATE analyses SET status = :status WHERE id = :id", status=status, id=one)
+    assert [anna.call("POST", "/analyses", json=body).status_code for _ in range(3)] == [201, 201, 409]
+    anna.call("DELETE", f"/analyses/{waiting[0]}")
+    announced(anna, PORTRAIT)
 
 
 def test_every_ready_photo_has_its_analysis_and_faces_when_asked() -> None:

@@ -62,6 +62,12 @@ def lock(session: Session, analysis_id: uuid.UUID) -> Analysis | None:
     return session.scalars(select(Analysis).where(Analysis.id == analysis_id, _SHOWN).with_for_update()).one_or_none()
 
 
+def waiting_uploads(session: Session, owner_id: uuid.UUID) -> int:
+    """How many files that the owner sends for analysis have not been analysed yet."""
+    waiting = Analysis.photo_id.is_(None) & Analysis.status.in_(("pending", "processing"))
+    return session.scalar(select(func.count()).where(Analysis.owner_id == owner_id, waiting)) or 0
+
+
 def photo(session: Session, photo_id: uuid.UUID) -> Photo | None:
     """A photo to look at."""
     return session.scalars(

@@ -24,6 +24,8 @@ class Analysis(Identified, Created, Updated, Base):
         Index("ix_analyses_owner_page", "owner_id", text("created_at DESC"), text("id DESC")),
         Index("ix_analyses_unfinished", "status", "created_at",
               postgresql_where=text("status IN ('pending', 'processing')")),
+        Index("ix_analyses_waiting_uploads", "owner_id",
+              postgresql_where=text("photo_id IS NULL AND status IN ('pending', 'processing')")),
         UniqueConstraint("photo_id"),
         CheckConstraint(f"status IN {ANALYSIS_STATUSES}", name="status_known"),
         CheckConstraint("(photo_id IS NULL) = (filename IS NOT NULL)", name="of_a_photo_or_an_upload"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+import threading
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
 from safelight import sweep
-from safelight.photos import processing
+from safelight.photos import processing, upload
 from safelight.quotas.service import PUBLIC_BYTES, PUBLIC_PHOTOS, human
 from safelight.storage import storage
 from tests import product
@@ -332,38 +334,112 @@ def test_a_counter_that_drifted_is_corrected_once_a_day(caplog: pytest.LogCaptur
     assert sweep.run().corrected == 0
 
 
+def test_an_account_is_closed_and_swept_while_it_announces_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The announcement holds the counter, and the sweep would erase its gallery and its account."""
+    anna = Photographer.registered()
+    gallery, user_id = anna.gallery()["id"], me(anna)["id"]
+    held, swept = threading.Event(), threading.Event()
+    real = upload.quotas.hold
+
+    def slowly(*arguments: Any) -> Any:
+        room = real(*arguments)
+        held.set()
+        swept.wait(5)
+        return room
+
+    monkeypatch.setattr(upload.quotas, "hold", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        answer = threads.submit(announce, anna, gallery)
+        assert held.wait(30)
+        sql("UPDATE galleries SET deleted_at = now() WHERE id = :id", id=gallery)
+        sql("UPDATE users SET deleted_at = now() WHERE id = :id", id=user_id)
+        sweeping = threads.submit(sweep.run)
+        sweeping.add_done_callback(lambda _: swept.set())
+        assert answer.result().status_code == 201
+        sweeping.result()
+    assert used_by(user_id) == [(1, 1000)]
+    sweep.run()
+    assert used_by(user_id) == []
+    assert sql("SELECT 1 FROM photos WHERE gallery_id = :id", id=gallery) == []
+
+
+def used_by(user_id: str) -> list[tuple[Any, ...]]:
+    return sql("SELECT photos, bytes FROM storage_usage WHERE user_id = :id", id=user_id)
+
+
+def test_an_upload_for_a_gallery_that_is_deleted_before_it_is_counted_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    real = upload.queries.keep_gallery
+
+    def late(*arguments: Any) -> bool:
+        sql("DELETE FROM galleries WHERE id = :id", id=gallery)
+        return real(*arguments)
+
+    monkeypatch.setattr(upload.queries, "keep_gallery", late)
+    problem(announce(anna, gallery), 404, "not_found")
+    assert used(anna) == (0, 0)
+
+
 def test_uploads_failures_deletions_and_sweeps_at_once_end_with_equal_counts(boss: Photographer) -> None:
     """Random and parallel; transactions that would wait for each other would be ended by Postgres, with a 500 here."""
     people = [Photographer.registered() for _ in range(4)]
+    leaving = [Photographer.registered() for _ in range(6)]
     for who in people:
         limit(boss, who, quota_photos=30, quota_bytes=60_000)
-    galleries = [(who, who.gallery()["id"]) for who in people for _ in range(2)]
+    galleries = [(who, who.gallery()["id"]) for who in people + leaving for _ in range(2)]
     photos: list[tuple[Photographer, str]] = []
 
     def act(number: int) -> None:
         chance = random.Random(number)
         who, gallery = chance.choice(galleries)
-        kind = chance.randrange(10)
+        kind = chance.randrange(13)
         if kind < 4:
-            many = [{"file_size": chance.randrange(1, 4000)} for _ in range(chance.randrange(1, 6))]
-            photos.extend((who, item["photo"]["id"]) for item in batch(who, gallery, *many) if "photo" in item)
+            many = [sized(chance.randrange(1, 4000)) for _ in range(chance.randrange(1, 6))]
+            answer = who.call("POST", f"/galleries/{gallery}/photos/batch", json={"photos": many})
+            assert answer.status_code in (201, 401, 404), answer.text
+            items = answer.json().get("items", [])
+            photos.extend((who, item["photo"]["id"]) for item in items if "photo" in item)
         elif kind < 6 and photos:
             owner, photo = chance.choice(photos)
-            assert owner.call("DELETE", f"/photos/{photo}").status_code in (204, 404)
+            assert owner.call("DELETE", f"/photos/{photo}").status_code in (204, 401, 404)
         elif kind < 8 and photos:
             owner, photo = chance.choice(photos)
             storage().write(f"incoming/{photo}", b"no picture", "image/jpeg")
-            assert owner.call("POST", f"/photos/{photo}/complete").status_code in (200, 404)
+            assert owner.call("POST", f"/photos/{photo}/complete").status_code in (200, 401, 404)
         elif kind == 8:
             run_one()
+        elif kind == 9:
+            assert who.call("DELETE", f"/galleries/{gallery}").status_code in (204, 401, 404)
+            if who in people:
+                galleries.append((who, who.gallery()["id"]))
+        elif kind == 10 and number % 2:
+            assert chance.choice(leaving).call("DELETE", "/auth/me").status_code in (204, 401)
+        elif kind == 11:
+            assert who.call("POST", "/analyses", json=sized(1000)).status_code in (201, 401, 404)
         else:
+            sql("UPDATE photos SET updated_at = now() - interval '21 minutes' WHERE status = 'failed'")
             sweep.run()
 
-    in_parallel(240, act, threads=8)
+    in_parallel(400, act, threads=8)
     run_jobs()
-    sweep.run()
+    for _ in range(2):
+        sweep.run()
     assert [used(who) for who in people] == [stored(who) for who in people]
     assert all(photos <= 30 and size <= 60_000 for photos, size in map(used, people))
+    # Accounts that were closed have left nothing, the others of them are counted right.
+    assert sql(
+        "SELECT u.email FROM storage_usage s JOIN users u ON u.id = s.user_id WHERE (s.photos, s.bytes) <>"
+        " (SELECT count(*), coalesce(sum(p.file_size), 0) FROM photos p JOIN galleries g ON g.id = p.gallery_id"
+        "  WHERE g.owner_id = u.id AND p.counted)"
+    ) == []  # fmt: skip
+    assert sql("SELECT 1 FROM users WHERE deleted_at IS NOT NULL") == []
+
+
+def sized(file_size: int) -> dict[str, Any]:
+    return {"filename": "rings.jpg", "content_type": "image/jpeg", "file_size": file_size}
 
 
 def run_one() -> None:

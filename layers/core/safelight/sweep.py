@@ -178,8 +178,10 @@ def _erase(store: Store, _queue: Queue, swept: Swept) -> None:
         event_queries.forget_about(session, [(photo.gallery_id, photo.id) for photo in deleted])
         quotas.release(session, gone)
         queries.erase(session, gone)
-        queries.erase_empty_galleries(session)
         swept.erased = len(gone)
+    # In a transaction that holds no counter yet, because an announcement locks its gallery before the counter.
+    with transaction() as session:
+        queries.erase_empty_galleries(session)
 
 
 def _roll_up(_store: Store, _queue: Queue, swept: Swept) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 
-from sqlalchemy import case, delete, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,12 @@ def owned(session: Session, owner_id: uuid.UUID, photo_id: uuid.UUID, *, lock: b
         )
     )
     return session.scalars(statement.with_for_update(of=Photo) if lock else statement).one_or_none()
+
+
+def keep_gallery(session: Session, gallery_id: uuid.UUID) -> bool:
+    """Whether the gallery is there; then its row is not erased until the transaction ends."""
+    statement = select(Gallery.id).where(Gallery.id == gallery_id, Gallery.deleted_at.is_(None))
+    return session.scalar(statement.with_for_update(read=True, key_share=True)) is not None
 
 
 def by_upload_key(session: Session, gallery_id: uuid.UUID, keys: set[str]) -> dict[str, Photo]:
@@ -161,22 +167,27 @@ def erase(session: Session, photo_ids: list[uuid.UUID]) -> None:
 
 
 def erase_empty_galleries(session: Session) -> None:
-    """Forget deleted galleries without photos and archives, then closed accounts without galleries."""
-    session.execute(
-        delete(Gallery)
-        .where(
-            Gallery.deleted_at.is_not(None),
-            ~select(Photo.id).where(Photo.gallery_id == Gallery.id).exists(),
-            # An archive's row goes when its object has gone: with the gallery it would leave the object behind.
-            ~select(Archive.digest).where(Archive.gallery_id == Gallery.id).exists(),
-        )
-        .execution_options(synchronize_session=False)
+    """Forget deleted galleries without photos and archives, then closed accounts without galleries.
+
+    Those in use by a transaction at this moment stay: it may be adding something.
+    """
+    _erase_unlocked(
+        session,
+        Gallery,
+        Gallery.deleted_at.is_not(None),
+        ~select(Photo.id).where(Photo.gallery_id == Gallery.id).exists(),
+        # An archive's row goes when its object has gone: with the gallery it would leave the object behind.
+        ~select(Archive.digest).where(Archive.gallery_id == Gallery.id).exists(),
     )
-    session.execute(
-        delete(User)
-        .where(User.deleted_at.is_not(None), ~select(Gallery.id).where(Gallery.owner_id == User.id).exists())
-        .execution_options(synchronize_session=False)
+    _erase_unlocked(
+        session, User, User.deleted_at.is_not(None), ~select(Gallery.id).where(Gallery.owner_id == User.id).exists()
     )
+
+
+def _erase_unlocked(session: Session, table: type[Gallery | User], *empty: ColumnElement[bool]) -> None:
+    found = session.scalars(select(table.id).where(*empty).with_for_update(skip_locked=True)).all()
+    # Asked again now that the rows are locked: this statement sees what was added before.
+    session.execute(delete(table).where(table.id.in_(found), *empty).execution_options(synchronize_session=False))
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from safelight.config import MAX_PHOTO_BYTES
-from safelight.errors import Conflict, SafelightError, TooLarge, UnsupportedType
+from safelight.errors import Conflict, NotFound, SafelightError, TooLarge, UnsupportedType
 from safelight.jobs import service as jobs
 from safelight.models import Gallery, Photo
 from safelight.photos import keys, queries
@@ -52,7 +52,7 @@ class KeyTaken(Conflict):
 
 
 def begin(session: Session, signer: Signer, gallery: Gallery, request: PhotoCreate, now: dt.datetime) -> PhotoUpload:
-    """A pending row and a form. Raises TooLarge, UnsupportedType, PhotosExceeded; then nothing was written."""
+    """A pending row and a form. Raises TooLarge, UnsupportedType, Conflict, NotFound; then nothing was written."""
     [made] = begin_all(session, signer, gallery, [KeyedPhoto(**request.model_dump())], now)
     if isinstance(made, SafelightError):
         raise made
@@ -66,7 +66,10 @@ def begin_all(
     """For each a pending row and a form, or why it was refused: first come, first served.
 
     The photo of a key that is known is given again, with a fresh form while it is pending, and not counted again.
+    Raises NotFound when the gallery was deleted meanwhile.
     """
+    if not queries.keep_gallery(session, gallery.id):
+        raise NotFound
     room = quotas.hold(session, gallery.owner_id)
     # Under the lock of the account's counter, so that nobody else announces the same keys.
     known = queries.by_upload_key(session, gallery.id, {request.key for request in requests if request.key})

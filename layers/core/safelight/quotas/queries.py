@@ -1,7 +1,7 @@
 """SQL over what accounts store.
 
-An account's counter is the last row that a transaction locks: after the account and after its photos. So it is held for
-a short time, and two transactions that wait for each other cannot come about.
+A transaction locks an account's counter after the gallery, the account and the photos that it locks. Afterwards it only
+inserts rows, or deletes photos that it has locked. So no two transactions wait for each other.
 """
 
 import datetime as dt
@@ -25,12 +25,13 @@ def lock(session: Session, user_id: uuid.UUID) -> StorageUsage:
     return usage
 
 
-def limits(session: Session, user_id: uuid.UUID) -> tuple[int | None, int | None]:
-    """(bytes, photos) that an administrator set for the account; None is the default."""
-    quota_bytes, quota_photos = session.execute(
-        select(User.quota_bytes, User.quota_photos).where(User.id == user_id)
-    ).one()
-    return quota_bytes, quota_photos
+def limits(session: Session, user_id: uuid.UUID) -> Row[int | None, int | None] | None:
+    """(bytes, photos) that an administrator set for the account, None for the default; None when it was erased.
+
+    It is not erased until the transaction ends.
+    """
+    statement = select(User.quota_bytes, User.quota_photos).where(User.id == user_id)
+    return session.execute(statement.with_for_update(read=True, key_share=True)).one_or_none()
 
 
 def used(session: Session, user_ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
@@ -102,7 +103,10 @@ def unchecked(session: Session, every: dt.timedelta, limit: int) -> list[uuid.UU
 
 
 def compared(session: Session, user_id: uuid.UUID) -> Row[int, int, int, int] | None:
-    """(counted photos, counted bytes, photos, bytes), in one statement and so of one moment; None for no account."""
+    """(counted photos, counted bytes, photos, bytes), in one statement and so of one moment; None for no account.
+
+    The account is not erased until the transaction ends.
+    """
     photos, size = (stored(user_id, what).scalar_subquery() for what in (func.count(), func.sum(Photo.file_size)))
     return session.execute(
         select(
@@ -114,6 +118,7 @@ def compared(session: Session, user_id: uuid.UUID) -> Row[int, int, int, int] | 
         .select_from(User)
         .join(StorageUsage, StorageUsage.user_id == User.id, isouter=True)
         .where(User.id == user_id)
+        .with_for_update(read=True, key_share=True, of=User)
     ).one_or_none()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from safelight.config import settings
 from safelight.db.engine import transaction
-from safelight.errors import Conflict, TooLarge
+from safelight.errors import Conflict, NotFound, TooLarge
 from safelight.models import Photo, StorageUsage, User
 from safelight.quotas import queries
 from safelight.quotas.schemas import QuotaOut
@@ -59,9 +59,11 @@ class Room:
 
 
 def hold(session: Session, user_id: uuid.UUID) -> Room:
-    """The room of an account, for itself alone until the transaction ends."""
-    usage = queries.lock(session, user_id)
-    return Room(usage, *_allowed(*queries.limits(session, user_id)))
+    """The room of an account, locked until the transaction ends. Raises NotFound when the account was erased."""
+    limits = queries.limits(session, user_id)
+    if limits is None:
+        raise NotFound
+    return Room(queries.lock(session, user_id), *_allowed(*limits))
 
 
 def release(session: Session, photo_ids: list[uuid.UUID]) -> None:

@@ -211,6 +211,14 @@ def run_jobs() -> int:
             ran += 1
 
 
+def deliver(*photo_ids: str) -> None:
+    """The bucket's events of these uploads, and then as many wake-ups."""
+    handler = importlib.import_module("functions.process_photo.app").handler
+    for keys in ([f"incoming/{one}" for one in photo_ids], [f"jobs/process_photo/{uuid.uuid4()}" for _ in photo_ids]):
+        with product.running("process_photo"):
+            assert handler(sqs_event(*keys), None) == {"batchItemFailures": []}
+
+
 def sqs_event(*keys: str) -> dict[str, Any]:
     """An SQS event with one record per key, each holding a notification of the bucket."""
     import json

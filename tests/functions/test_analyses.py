@@ -476,6 +476,10 @@ def test_the_buckets_word_starts_an_analysis_and_strange_keys_are_dropped() -> N
     storage().write(f"analyses/{made['id']}/upload", PORTRAIT, "image/jpeg")
     for _ in range(2):  # the bucket may say it twice
         assert measured(sqs_event(f"analyses/{made['id']}/upload"), None) == FINE
+    assert sql("SELECT status, attempts FROM jobs WHERE subject_id = :id", id=made["id"]) == [("queued", 0)]
+    assert run_jobs() == 1
+    assert measured(sqs_event(f"analyses/{made['id']}/upload"), None) == FINE
+    assert run_jobs() == 0
     assert shown(anna, made["id"])["status"] == "ready"
     strangers = ("analyses/x/upload", f"analyses/{made['id']}/preview", "analyses/", f"jobs/other/{uuid.uuid4()}",
                  f"jobs/analyse_photo/{uuid.uuid4()}", f"jobs/find_faces/{uuid.uuid4()}", "x/upload", "")  # fmt: skip

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from functions.analyse_photo.app import handler as measured
 from functions.process_photo.app import handler
 from local.template import Template
 from local.worker import Worker
 from safelight.config import settings
+from safelight.errors import StorageUnavailable
+from safelight.jobs import wake
 from safelight.photos import processing
+from safelight.queue import Queue
 from tests import product
 from tests.api import Photographer, jpeg, post_form, sqs_event
 from tests.functions.support import in_parallel, sql
@@ -69,17 +73,89 @@ def claimed_before(photo_id: str) -> int:
     return count
 
 
-def test_on_aws_another_photo_waits_for_one_job_of_each_worker(busy: list[str]) -> None:
-    """Its event stands behind a thousand messages; each of those claims the job that is next."""
-    assert handler(sqs_event(*busy[:8]), None) == FINE
+@pytest.fixture
+def wake_ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """As on AWS, wake-ups leave through the bucket; their keys, as the bucket tells its queue of them."""
+    sent: list[str] = []
+
+    class Bucket:
+        def write(self, key: str, *_: object) -> None:
+            sent.append(key)
+
+    monkeypatch.setattr(wake, "queue", lambda: Queue(Bucket()))
+    return sent
+
+
+def test_on_aws_another_photo_waits_for_one_job_of_each_worker(busy: list[str], wake_ups: list[str]) -> None:
+    """A thousand messages stand in the queue before its upload arrives, and its wake-up stands behind them."""
+    messages = list(busy)
+    assert handler(sqs_event(*messages[:8]), None) == FINE
+    del messages[:8]
     ben = Photographer.registered()
     photo_id = uploaded(ben)
-    # The first of these events records the arrival, and claims one job as every message does.
-    messages = [f"incoming/{photo_id}", *busy[8 : 8 + WORKERS]]
-    for answer in in_parallel(len(messages), lambda n: handler(sqs_event(messages[n]), None), threads=WORKERS):
+    assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
+    assert ben.photo(photo_id)["status"] == "processing"
+    assert sql("SELECT count(*) FROM jobs WHERE claimed_at IS NOT NULL") == [(8,)]  # an arrival claims no job
+    [mine] = sql("SELECT id FROM jobs WHERE subject_id = :id", id=photo_id)
+    assert wake_ups == [f"jobs/process_photo/{mine[0]}"]
+    messages += wake_ups
+    for answer in in_parallel(WORKERS, lambda n: handler(sqs_event(messages[n]), None), threads=WORKERS):
         assert answer == FINE
     assert ben.photo(photo_id)["status"] == "ready"
     assert claimed_before(photo_id) <= WORKERS
+
+
+def test_an_arrival_that_comes_twice_late_or_for_nothing_makes_no_second_job(wake_ups: list[str]) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    twice, completed, erased = (anna.announce(gallery, jpeg()) for _ in range(3))
+    for made in (twice, completed, erased):
+        assert post_form(made["upload"], jpeg()).status_code == 204
+    assert anna.call("POST", f"/photos/{completed['photo']['id']}/complete").status_code == 200
+    assert anna.call("DELETE", f"/photos/{erased['photo']['id']}").status_code == 204
+    events = [f"incoming/{made['photo']['id']}" for made in (twice, completed, erased)]
+    for _ in range(2):
+        assert handler(sqs_event(*events, f"incoming/{uuid.uuid4()}"), None) == FINE
+    jobs = sql("SELECT id, subject_id, status, attempts FROM jobs")
+    assert {(str(subject), status, attempts) for _, subject, status, attempts in jobs} == {
+        (twice["photo"]["id"], "queued", 0), (completed["photo"]["id"], "queued", 0)
+    }  # fmt: skip
+    # A wake-up too many finds no job.
+    assert set(wake_ups) == {f"jobs/process_photo/{job_id}" for job_id, *_ in jobs}
+    assert handler(sqs_event(*wake_ups), None) == FINE
+    assert sql("SELECT status, attempts FROM jobs") == [("completed", 1)] * 2
+    before = len(wake_ups)
+    assert handler(sqs_event(*events), None) == FINE
+    assert len(wake_ups) == before
+    assert sql("SELECT status, attempts FROM jobs") == [("completed", 1)] * 2
+
+
+@pytest.mark.parametrize("kind", ["photo", "analysis"])
+def test_an_arrival_whose_wake_up_could_not_be_written_is_delivered_again(
+    kind: str, monkeypatch: pytest.MonkeyPatch, wake_ups: list[str]
+) -> None:
+    anna = Photographer.registered()
+    key, handle, lost = f"incoming/{uploaded(anna)}", handler, f"incoming/{uploaded(anna)}"
+    if kind == "analysis":
+        handle = measured
+        body = {"filename": "test.jpg", "content_type": "image/jpeg", "file_size": len(jpeg())}
+        key, lost = (f"analyses/{anna.call('POST', '/analyses', json=body).json()['id']}/upload" for _ in range(2))
+    event = sqs_event(lost, key)
+
+    class Away:
+        def write(self, *_: object) -> None:
+            raise StorageUnavailable("the bucket does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wake, "queue", lambda: Queue(Away()))
+        assert handle(event, None) == {
+            "batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]
+        }
+    assert sql("SELECT status, attempts FROM jobs") == [("queued", 0)] * 2
+    assert handle(event, None) == FINE
+    assert sorted(wake_ups) == sorted(f"jobs/{of}/{job_id}" for of, job_id in sql("SELECT kind, id FROM jobs"))
+    assert handle(sqs_event(*wake_ups), None) == FINE
+    assert sql("SELECT count(*) FROM jobs WHERE kind IN ('process_photo', 'analyse_photo') AND attempts = 1") == [(2,)]
 
 
 def test_completed_by_the_client_it_is_served_by_the_next_message(busy: list[str]) -> None:
@@ -109,7 +185,9 @@ def test_as_many_messages_as_jobs_leave_none_waiting(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(processing, "whole", whole)
     monkeypatch.setattr("safelight.jobs.service.random.uniform", lambda *_: 1000.0)  # it is not tried again meanwhile
-    batches = [[f"incoming/{photo_id}" for _, photo_id in photos[n : n + 3]] for n in range(0, 12, 3)]
+    assert handler(sqs_event(*[f"incoming/{photo_id}" for _, photo_id in photos]), None) == FINE
+    keys = [f"jobs/process_photo/{job_id}" for (job_id,) in sql("SELECT id FROM jobs")]
+    batches = [keys[n : n + 3] for n in range(0, 12, 3)]
     for answer in in_parallel(4, lambda n: handler(sqs_event(*reversed(batches[n])), None), threads=WORKERS):
         assert answer == FINE  # the job that failed says so in its row, and no message comes again for it
     assert [who.photo(photo_id)["status"] for who, photo_id in photos] == [

@@ -18,7 +18,7 @@ from safelight.pictures import child
 from safelight.pictures.types import Rendered
 from safelight.storage import storage
 from tests import product
-from tests.api import Photographer, jpeg, post_form, run_jobs, sqs_event
+from tests.api import Photographer, deliver, jpeg, post_form, run_jobs, sqs_event
 from tests.functions.support import in_parallel, sql
 
 pytestmark = pytest.mark.usefixtures("shared_api")
@@ -60,7 +60,7 @@ def test_an_upload_that_is_not_what_was_announced_fails_with_a_plain_reason(
     gallery = anna.gallery()["id"]
     photo_id = anna.announce(gallery, DATA, **announced)["photo"]["id"]
     put(photo_id, arrived)
-    assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
+    deliver(photo_id)
     shown = anna.photo(photo_id)
     assert shown["status"] == "failed"
     assert reason in shown["failure_reason"]
@@ -77,7 +77,7 @@ def test_one_bad_photo_changes_nothing_for_the_others() -> None:
     ids = [anna.announce(gallery, DATA)["photo"]["id"] for _ in range(3)]
     for photo_id, data in zip(ids, (DATA, b"x" * len(DATA), DATA), strict=True):
         put(photo_id, data)
-    assert handler(sqs_event(*(f"incoming/{photo_id}" for photo_id in ids)), None) == FINE
+    deliver(*ids)
     assert [anna.photo(photo_id)["status"] for photo_id in ids] == ["ready", "failed", "ready"]
 
 
@@ -93,7 +93,7 @@ def test_an_object_replaced_between_check_and_copy_is_never_kept(monkeypatch: py
         return rendered
 
     monkeypatch.setattr(child, "render", render_then_replace)
-    assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
+    deliver(photo_id)
     assert "replaced while it was being checked" in anna.photo(photo_id)["failure_reason"]
     assert not list(storage().keys(f"originals/{gallery}/{photo_id}"))
 
@@ -113,7 +113,7 @@ def test_a_photo_deleted_while_it_is_processed_leaves_nothing_after_the_sweep(mo
         return RENDER(data, content_type)
 
     monkeypatch.setattr(child, "render", render_then_delete)
-    assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
+    deliver(photo_id)
     sweep()
     stored = keys.of_photo(uuid.UUID(gallery), uuid.UUID(photo_id))
     assert not any(storage().head(key) for key in stored)
@@ -132,7 +132,7 @@ def test_a_worker_that_was_overtaken_keeps_nothing_of_its_work(monkeypatch: pyte
         return dataclasses.replace(RENDER(data, content_type), width=1)
 
     monkeypatch.setattr(child, "render", render_too_slowly)
-    assert handler(sqs_event(f"incoming/{photo_id}"), None) == FINE
+    deliver(photo_id)
     shown = anna.photo(photo_id)
     assert (shown["status"], shown["width"], shown["title"]) == ("ready", 64, "by the second")
     assert jobs_of(photo_id) == [("completed", 2)]

@@ -12,14 +12,16 @@ import json
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from safelight import storage
-from safelight.photos import worker
+from safelight.photos import keys, upload, worker
 from safelight.pictures import child
+from safelight.queue import wake_key
 from safelight.storage.store import Storage
 
 WALLS: list[tuple[Any, str]] = [
@@ -70,11 +72,13 @@ class Countdown:
 
 
 def run(key: str, step: int, say: int) -> None:
-    """Handle the record, dying at `step`."""
+    """Handle the record, and for an upload a wake-up after it, dying at `step`."""
     countdown = Countdown(step, say)
     for owner, name in WALLS:
         setattr(owner, name, countdown.wrap(getattr(owner, name)))
     worker.handle_record(key)
+    if key.startswith(keys.INCOMING):
+        worker.handle_record(wake_key(upload.JOB, uuid.uuid4()))
 
 
 def fork(key: str, step: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -49,10 +50,10 @@ def arrived(anna: Photographer, gallery_id: str, data: bytes) -> str:
 
 
 def deliver(*photo_ids: str) -> list[Any]:
-    """The queue brings the records of these uploads; what the worker could not do."""
-    failures: list[Any] = handler(sqs_event(*[f"incoming/{photo_id}" for photo_id in photo_ids]), None)[
-        "batchItemFailures"
-    ]
+    """The queues bring the records of these uploads, and as many wake-ups; what the worker could not do."""
+    arrivals = [f"incoming/{photo_id}" for photo_id in photo_ids]
+    wake_ups = [f"jobs/process_photo/{uuid.uuid4()}" for _ in photo_ids]
+    failures: list[Any] = handler(sqs_event(*arrivals, *wake_ups), None)["batchItemFailures"]
     return failures
 
 

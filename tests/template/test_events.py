@@ -212,10 +212,20 @@ def about(event: dict[str, Any], key: str, size: int) -> dict[str, Any]:
     return event
 
 
+def arrives(photo_id: uuid.UUID, size: int) -> dict[str, Any]:
+    """The event of an upload is delivered, and the wake-up that follows it; the event."""
+    event = about(recorded("photo_uploaded"), f"incoming/{photo_id}", size)
+    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    with transaction() as session:
+        job_id = job_queries.live(session, upload.JOB, photo_id)
+    woken = about(recorded("photo_woken"), f"jobs/process_photo/{job_id}", 0)
+    assert invoke("process_photo", woken) == {"batchItemFailures": []}
+    return event
+
+
 def test_an_upload_is_processed(jpeg: bytes) -> None:
     photo_id = photo_with_bytes(jpeg)
-    event = about(recorded("photo_uploaded"), f"incoming/{photo_id}", len(jpeg))
-    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    event = arrives(photo_id, len(jpeg))
     assert state(photo_id) == ("ready", None)
     # SQS delivers at least once.
     assert invoke("process_photo", event) == {"batchItemFailures": []}
@@ -224,8 +234,7 @@ def test_an_upload_is_processed(jpeg: bytes) -> None:
 
 def test_a_bad_upload_fails_with_a_reason_and_leaves_the_queue() -> None:
     photo_id = photo_with_bytes(b"no picture at all")
-    event = about(recorded("photo_uploaded"), f"incoming/{photo_id}", 17)
-    assert invoke("process_photo", event) == {"batchItemFailures": []}
+    arrives(photo_id, 17)
     status, reason = state(photo_id)
     assert status == "failed"
     assert reason
@@ -258,13 +267,13 @@ def test_only_the_message_that_failed_comes_back(jpeg: bytes) -> None:
 
     answer = handle_batch(batch, Context("safelight-dev-process-photo"), handle)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "the one that fails"}]}
-    assert state(good)[0] == "ready"
+    assert state(good)[0] == "processing"
     assert state(bad)[0] == "pending"
 
 
 def test_a_part_of_an_archive_is_built(jpeg: bytes) -> None:
     photo_id = photo_with_bytes(jpeg)
-    invoke("process_photo", about(recorded("photo_uploaded"), f"incoming/{photo_id}", len(jpeg)))
+    arrives(photo_id, len(jpeg))
     with transaction() as session:
         photo = session.get_one(Photo, photo_id)
         assert photo.etag is not None

@@ -60,8 +60,16 @@ def test_what_runs_at_most_fits_its_share_of_the_connections() -> None:
         needs = {name: int(stage[name]) * connections for name, connections in CONNECTIONS.items()}
         assert needs["VisitsConcurrency"] <= share[VISITS]
         assert needs["DownloadsConcurrency"] <= share[DOWNLOADS]
-        assert needs["WorkerConcurrency"] + 2 * needs["AnalysisConcurrency"] + 2 <= share[PICTURES]
+        # Two of reprocessing, and two of arrivals for each of the two functions that get uploads.
+        fixed = 2 + sum(event["ScalingConfig"]["MaximumConcurrency"] for event in arrivals())
+        assert fixed == 6
+        assert needs["WorkerConcurrency"] + 2 * needs["AnalysisConcurrency"] + fixed <= share[PICTURES]
         assert int(stage["ArchiveConcurrency"]) <= share[DATA] // 4
+
+
+def arrivals() -> list[dict[str, Any]]:
+    """The event sources of queues of uploads that arrived."""
+    return [event for _, event in document.events("SQS") if "Arrivals" in event["Queue"]["Fn::GetAtt"][0]]
 
 
 def rules() -> dict[str, dict[str, Any]]:

@@ -277,6 +277,7 @@ def test_functions_use_what_their_roles_allow_and_all_of_it(ledger: Ledger, monk
 
     ledger.function = "process_photo"
     worker.handle_record(f"incoming/{photo}")
+    worker.handle_record(f"jobs/process_photo/{uuid.uuid4()}")
     ledger.function = "nobody"
     for name in ("thumb", "large", "original"):
         call("photos", "GET", f"/photos/{photo}/renditions/{name}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safelight.analyses import keys as analysis_keys
 from safelight.config import MIB, Settings
+from safelight.photos import keys
 from safelight.web.observe import STRICT_TRANSPORT
 from safelight.web.problems import MEDIA_TYPE
 from tests.template import document
@@ -159,17 +162,47 @@ def test_nothing_temporary_stays_in_the_bucket() -> None:
 
 def test_the_bucket_tells_the_worker_of_uploads_and_wakeups() -> None:
     told = document.resources("AWS::S3::Bucket")["Bucket"]["NotificationConfiguration"]["QueueConfigurations"]
-    prefixes = {entry["Filter"]["S3Key"]["Rules"][0]["Value"]: queue_of(entry["Queue"]) for entry in told}
-    assert prefixes == {
-        "incoming/": "ProcessPhotoQueue",
-        "jobs/process_photo/": "ProcessPhotoQueue",
-        "jobs/build_archive/": "BuildArchiveQueue",
-        "analyses/": "AnalysePhotoQueue",
-        "jobs/analyse_photo/": "AnalysePhotoQueue",
-        "jobs/find_faces/": "FindFacesQueue",
-        "jobs/reprocess_gallery/": "ReprocessGalleryQueue",
+    assert {filtered(entry): queue_of(entry["Queue"]) for entry in told} == {
+        ("incoming/", ""): "PhotoArrivalsQueue",
+        ("analyses/", "/upload"): "AnalysisArrivalsQueue",
+        ("jobs/process_photo/", ""): "ProcessPhotoQueue",
+        ("jobs/build_archive/", ""): "BuildArchiveQueue",
+        ("jobs/analyse_photo/", ""): "AnalysePhotoQueue",
+        ("jobs/find_faces/", ""): "FindFacesQueue",
+        ("jobs/reprocess_gallery/", ""): "ReprocessGalleryQueue",
     }
     assert {entry["Event"] for entry in told} == {"s3:ObjectCreated:*"}
+    # The keys that the code makes pass the filters.
+    uploaded = {
+        keys.incoming(uuid.UUID(int=1)): ("incoming/", ""),
+        analysis_keys.upload(uuid.UUID(int=1)): ("analyses/", "/upload"),
+    }
+    assert all(key.startswith(prefix) and key.endswith(suffix) for key, (prefix, suffix) in uploaded.items())
+
+
+def filtered(entry: dict[str, Any]) -> tuple[str, str]:
+    """(prefix, suffix) of the keys of which the bucket tells a queue."""
+    rules = {rule["Name"]: rule["Value"] for rule in entry["Filter"]["S3Key"]["Rules"]}
+    return rules["prefix"], rules.get("suffix", "")
+
+
+def test_arrivals_and_wake_ups_share_no_queue_and_reach_the_same_function() -> None:
+    """An upload would wait behind another account's wake-ups before it has a place in the fair order."""
+    told = document.resources("AWS::S3::Bucket")["Bucket"]["NotificationConfiguration"]["QueueConfigurations"]
+    wakes = {queue_of(entry["Queue"]) for entry in told if filtered(entry)[0].startswith("jobs/")}
+    arrivals = {queue_of(entry["Queue"]) for entry in told} - wakes
+    assert arrivals == {"PhotoArrivalsQueue", "AnalysisArrivalsQueue"}
+    sources = {queue_of(event["Queue"]): (name, event) for name, event in document.events("SQS")}
+    reached = {filtered(entry)[0]: sources[queue_of(entry["Queue"])][0] for entry in told}
+    assert reached["incoming/"] == reached["jobs/process_photo/"] == "ProcessPhotoFunction"
+    assert reached["analyses/"] == reached["jobs/analyse_photo/"] == "AnalysePhotoFunction"
+    for queue, (name, event) in sources.items():
+        assert (event["BatchSize"] > 1) == (queue in arrivals), queue
+        role = document.resources("AWS::IAM::Role")[name.removesuffix("Function") + "Role"]
+        granted = json.dumps([one for one in role["Policies"][0]["PolicyDocument"]["Statement"] if "sqs" in str(one)])
+        assert queue in granted, queue
+    allowed = json.dumps(document.resources("AWS::SQS::QueuePolicy")["ArrivalsQueuePolicy"])
+    assert all(f'"{queue}", "Arn"' in allowed for queue in arrivals)
 
 
 def test_browsers_may_upload_from_the_site_only() -> None:

@@ -32,12 +32,15 @@ class Queue:
 
     def wake(self, kind: str, job_id: uuid.UUID) -> None:
         """Say that a job is due. Losing it loses time only: the sweep wakes whoever sleeps on due work."""
-        if self._store is None:
-            return
         try:
-            self._store.write(wake_key(kind, job_id), b"", "application/octet-stream")
+            self.send(kind, job_id)
         except StorageUnavailable:
             log.warning("wake-up not sent", extra={"job_id": str(job_id), "kind": kind})
+
+    def send(self, kind: str, job_id: uuid.UUID) -> None:
+        """As `wake`, for a caller that is called again when it fails. Raises StorageUnavailable."""
+        if self._store is not None:
+            self._store.write(wake_key(kind, job_id), b"", "application/octet-stream")
 
     def wake_all(self, kind: str, job_ids: Sequence[uuid.UUID]) -> None:
         """Say so of many, several at a time: somebody waits for the answer meanwhile."""

@@ -18,22 +18,25 @@ log = logging.getLogger(__name__)
 def handle_record(key: str) -> None:
     """An upload `incoming/{photo_id}`, or a wake-up `jobs/process_photo/{job_id}`; anything else is dropped.
 
-    Either runs the next due job, which may be another photo's.
+    An upload gets its job and a wake-up. A wake-up runs the next due job, which may be another photo's.
     """
-    if not (_arrived(key) if key.startswith(keys.INCOMING) else wake.woken(key, upload.JOB)):
-        return
-    held = jobs.claim(wake.queue(), upload.JOB)
-    if held is not None:
-        processing.process(held, storage.storage(), watched(child.render))
+    if key.startswith(keys.INCOMING):
+        _arrived(key)
+    elif wake.woken(key, upload.JOB):
+        held = jobs.claim(wake.queue(), upload.JOB)
+        if held is not None:
+            processing.process(held, storage.storage(), watched(child.render))
 
 
-def _arrived(key: str) -> bool:
-    """Note that an upload is there. False when nobody waits for it."""
+def _arrived(key: str) -> None:
+    """Note that an upload is there. Raises StorageUnavailable when no worker could be woken."""
     try:
         photo_id = uuid.UUID(key.removeprefix(keys.INCOMING))
     except ValueError:
         log.warning("key dropped: it names nothing of ours")
-        return False
-    # Nobody else is woken: this event is the wake-up.
+        return
     with transaction() as session:
-        return upload.object_arrived(session, Queue(), photo_id, clock.now()) is not None
+        job_id = upload.object_arrived(session, Queue(), photo_id, clock.now())
+    # Also for a job that was there: the wake-up may be what failed when this event was delivered before.
+    if job_id is not None:
+        wake.queue().send(upload.JOB, job_id)

@@ -12,12 +12,13 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from functions.process_photo.app import handler
 from safelight import sweep
 from safelight.photos import processing, upload
 from safelight.quotas.service import PUBLIC_BYTES, PUBLIC_PHOTOS, human
 from safelight.storage import storage
 from tests import product
-from tests.api import Photographer, jpeg, post_form, run_jobs
+from tests.api import Photographer, jpeg, post_form, run_jobs, sqs_event
 from tests.functions.access import administrator
 from tests.functions.support import in_parallel, problem, sql
 
@@ -96,14 +97,36 @@ def test_what_does_not_fit_is_refused_with_a_sentence_and_writes_nothing(boss: P
     limit(boss, anna, quota_bytes=3 * 2**20, quota_photos=2)
     assert announce(anna, gallery, 2 * 2**20).status_code == 201
     told = problem(announce(anna, gallery, 2**20 + 1), 413, "quota_bytes")["detail"]
-    assert "The account holds 2.0 MiB of the 3.0 MiB that it may hold." in told
-    assert "Delete photos, or ask" in told
+    assert told == (
+        "“rings.jpg” has 1,048,577 bytes, but the account has room for 1,048,576 bytes more (of 3.0 MiB)."
+        " Delete photos, or ask who runs this service for more room."
+    )
     assert announce(anna, gallery, 2**20).status_code == 201
     told = problem(announce(anna, gallery, 1), 409, "quota_photos")["detail"]
     assert told.startswith("The account holds 2 of the 2 photos that it may hold.")
     assert used(anna) == stored(anna) == (2, 3 * 2**20)
     ben = Photographer.registered()
     assert announce(ben, ben.gallery()["id"]).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("quota", "stored", "size", "words"),
+    [
+        (36_966, 36_961, 6, "has 6 bytes, but the account has room for 5 bytes more (of 36.1 KiB)."),
+        (36_966, 36_965, 2**20, "has 1.0 MiB, but the account has room for 1 byte more (of 36.1 KiB)."),
+        (36_966, 36_966, 1, "has 1 byte, but the account has room for 0 bytes more (of 36.1 KiB)."),
+        # The quota was lowered.
+        (1000, 36_966, 1, "has 1 byte, but the account has room for 0 bytes more (of 1000 bytes)."),
+    ],
+)
+def test_a_refusal_says_how_much_room_is_left(
+    boss: Photographer, quota: int, stored: int, size: int, words: str
+) -> None:
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    assert announce(anna, gallery, stored).status_code == 201
+    limit(boss, anna, quota_bytes=quota)
+    assert words in problem(announce(anna, gallery, size), 413, "quota_bytes")["detail"]
 
 
 def test_in_a_batch_what_fits_is_taken_in_the_order_given(boss: Photographer) -> None:
@@ -383,71 +406,82 @@ def test_an_upload_for_a_gallery_that_is_deleted_before_it_is_counted_is_not_fou
     assert used(anna) == (0, 0)
 
 
+class Busy:
+    """People who do everything that changes what accounts store; some of them close their accounts."""
+
+    def __init__(self, boss: Photographer) -> None:
+        self.staying = [Photographer.registered() for _ in range(4)]
+        self.leaving = [Photographer.registered() for _ in range(6)]
+        for who in self.staying:
+            limit(boss, who, quota_photos=30, quota_bytes=60_000)
+        self.galleries = [(who, who.gallery()["id"]) for who in self.staying + self.leaving for _ in range(2)]
+        self.photos: list[tuple[Photographer, str]] = []
+
+    def act(self, number: int) -> None:
+        """One random thing."""
+        chance = random.Random(number)
+        actions = [self.announce] * 4 + [self.delete] * 2 + [self.fail] * 2
+        actions += [self.work, self.delete_gallery, self.analyse, self.sweep, self.sweep if number % 2 else self.leave]
+        chance.choice(actions)(chance)
+
+    def announce(self, chance: random.Random) -> None:
+        who, gallery = chance.choice(self.galleries)
+        many = [sized(chance.randrange(1, 4000)) for _ in range(chance.randrange(1, 6))]
+        answer = who.call("POST", f"/galleries/{gallery}/photos/batch", json={"photos": many})
+        assert answer.status_code in (201, 401, 404), answer.text
+        items = answer.json().get("items", [])
+        self.photos.extend((who, item["photo"]["id"]) for item in items if "photo" in item)
+
+    def delete(self, chance: random.Random) -> None:
+        for who, photo in self.photos and [chance.choice(self.photos)]:
+            assert who.call("DELETE", f"/photos/{photo}").status_code in (204, 401, 404)
+
+    def fail(self, chance: random.Random) -> None:
+        for who, photo in self.photos and [chance.choice(self.photos)]:
+            storage().write(f"incoming/{photo}", b"no picture", "image/jpeg")
+            assert who.call("POST", f"/photos/{photo}/complete").status_code in (200, 401, 404)
+
+    def work(self, _: random.Random) -> None:
+        assert handler(sqs_event(f"jobs/process_photo/{uuid.uuid4()}"), None) == {"batchItemFailures": []}
+
+    def delete_gallery(self, chance: random.Random) -> None:
+        who, gallery = chance.choice(self.galleries)
+        assert who.call("DELETE", f"/galleries/{gallery}").status_code in (204, 401, 404)
+        if who in self.staying:
+            self.galleries.append((who, who.gallery()["id"]))
+
+    def analyse(self, chance: random.Random) -> None:
+        who, _ = chance.choice(self.galleries)
+        assert who.call("POST", "/analyses", json=sized(1000)).status_code in (201, 401)
+
+    def leave(self, chance: random.Random) -> None:
+        assert chance.choice(self.leaving).call("DELETE", "/auth/me").status_code in (204, 401)
+
+    def sweep(self, _: random.Random) -> None:
+        sql("UPDATE photos SET updated_at = now() - interval '21 minutes' WHERE status = 'failed'")
+        sweep.run()
+
+
 def test_uploads_failures_deletions_and_sweeps_at_once_end_with_equal_counts(boss: Photographer) -> None:
     """Random and parallel; transactions that would wait for each other would be ended by Postgres, with a 500 here."""
-    people = [Photographer.registered() for _ in range(4)]
-    leaving = [Photographer.registered() for _ in range(6)]
-    for who in people:
-        limit(boss, who, quota_photos=30, quota_bytes=60_000)
-    galleries = [(who, who.gallery()["id"]) for who in people + leaving for _ in range(2)]
-    photos: list[tuple[Photographer, str]] = []
-
-    def act(number: int) -> None:
-        chance = random.Random(number)
-        who, gallery = chance.choice(galleries)
-        kind = chance.randrange(13)
-        if kind < 4:
-            many = [sized(chance.randrange(1, 4000)) for _ in range(chance.randrange(1, 6))]
-            answer = who.call("POST", f"/galleries/{gallery}/photos/batch", json={"photos": many})
-            assert answer.status_code in (201, 401, 404), answer.text
-            items = answer.json().get("items", [])
-            photos.extend((who, item["photo"]["id"]) for item in items if "photo" in item)
-        elif kind < 6 and photos:
-            owner, photo = chance.choice(photos)
-            assert owner.call("DELETE", f"/photos/{photo}").status_code in (204, 401, 404)
-        elif kind < 8 and photos:
-            owner, photo = chance.choice(photos)
-            storage().write(f"incoming/{photo}", b"no picture", "image/jpeg")
-            assert owner.call("POST", f"/photos/{photo}/complete").status_code in (200, 401, 404)
-        elif kind == 8:
-            run_one()
-        elif kind == 9:
-            assert who.call("DELETE", f"/galleries/{gallery}").status_code in (204, 401, 404)
-            if who in people:
-                galleries.append((who, who.gallery()["id"]))
-        elif kind == 10 and number % 2:
-            assert chance.choice(leaving).call("DELETE", "/auth/me").status_code in (204, 401)
-        elif kind == 11:
-            assert who.call("POST", "/analyses", json=sized(1000)).status_code in (201, 401, 404)
-        else:
-            sql("UPDATE photos SET updated_at = now() - interval '21 minutes' WHERE status = 'failed'")
-            sweep.run()
-
-    in_parallel(400, act, threads=8)
+    busy = Busy(boss)
+    in_parallel(400, busy.act, threads=8)
     run_jobs()
     for _ in range(2):
         sweep.run()
-    assert [used(who) for who in people] == [stored(who) for who in people]
-    assert all(photos <= 30 and size <= 60_000 for photos, size in map(used, people))
-    # Accounts that were closed have left nothing, the others of them are counted right.
+    assert [used(who) for who in busy.staying] == [stored(who) for who in busy.staying]
+    assert all(photos <= 30 and size <= 60_000 for photos, size in map(used, busy.staying))
+    # Of those who left some are gone, and the counters of the others are right.
     assert sql(
-        "SELECT u.email FROM storage_usage s JOIN users u ON u.id = s.user_id WHERE (s.photos, s.bytes) <>"
+        "SELECT s.user_id FROM storage_usage s WHERE (s.photos, s.bytes) <>"
         " (SELECT count(*), coalesce(sum(p.file_size), 0) FROM photos p JOIN galleries g ON g.id = p.gallery_id"
-        "  WHERE g.owner_id = u.id AND p.counted)"
+        "  WHERE g.owner_id = s.user_id AND p.counted)"
     ) == []  # fmt: skip
     assert sql("SELECT 1 FROM users WHERE deleted_at IS NOT NULL") == []
 
 
 def sized(file_size: int) -> dict[str, Any]:
     return {"filename": "rings.jpg", "content_type": "image/jpeg", "file_size": file_size}
-
-
-def run_one() -> None:
-    """A worker's look at one job."""
-    from functions.process_photo.app import handler
-    from tests.api import sqs_event
-
-    assert handler(sqs_event(f"jobs/process_photo/{uuid.uuid4()}"), None) == {"batchItemFailures": []}
 
 
 def test_defaults_are_no_limit_on_this_machine_and_a_wide_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,7 +505,14 @@ def test_defaults_are_no_limit_on_this_machine_and_a_wide_one_elsewhere(monkeypa
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (15 * 2**20, "15.0 MiB"), (2**40, "1.0 TiB"), (3 * 2**50, "3,072.0 TiB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (15 * 2**20, "15.0 MiB"),
+        (2**40, "1.0 TiB"),
+        (3 * 2**50, "3,072.0 TiB"),
+    ],
 )
 def test_sizes_are_told_in_words(size: int, words: str) -> None:
     assert human(size) == words

@@ -51,9 +51,10 @@ class Room:
                 f"The account holds {photos:,} of the {self.photos_allowed:,} photos that it may hold. {ASK}"
             )
         if self.bytes_allowed is not None and used + size > self.bytes_allowed:
+            needed, left = compared(size, max(0, self.bytes_allowed - used))
             raise BytesExceeded(
-                f"“{filename}” has {human(size)}. The account holds {human(used)} of the {human(self.bytes_allowed)}"
-                f" that it may hold. {ASK}"
+                f"“{filename}” has {needed}, but the account has room for {left} more"
+                f" (of {human(self.bytes_allowed)}). {ASK}"
             )
         self.usage.bytes, self.usage.photos = used + size, photos + 1
 
@@ -130,8 +131,17 @@ def _allowed(quota_bytes: int | None, quota_photos: int | None) -> tuple[int | N
     return size or None, photos or None
 
 
+def compared(one: int, other: int) -> tuple[str, str]:
+    """Two sizes for people, to the byte where they would look the same."""
+    if human(one) == human(other):
+        return f"{one:,} bytes", f"{other:,} bytes"
+    return human(one), human(other)
+
+
 def human(size: int) -> str:
-    """A size for people: `512 bytes`, `15.0 MiB`, `1.5 GiB`."""
+    """A size for people: `1 byte`, `512 bytes`, `15.0 MiB`, `1.5 GiB`."""
+    if size == 1:
+        return "1 byte"
     value = float(size)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:

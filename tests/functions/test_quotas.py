@@ -6,15 +6,18 @@ import random
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from sqlalchemy.orm import Session
 
 from functions.process_photo.app import handler
 from safelight import sweep
-from safelight.photos import processing, upload
+from safelight.photos import processing, queries
+from safelight.quotas import service as quotas
 from safelight.quotas.service import PUBLIC_BYTES, PUBLIC_PHOTOS, human
 from safelight.storage import storage
 from tests import product
@@ -362,7 +365,7 @@ def test_an_account_is_closed_and_swept_while_it_announces_a_photo(monkeypatch: 
     anna = Photographer.registered()
     gallery, user_id = anna.gallery()["id"], me(anna)["id"]
     held, swept = threading.Event(), threading.Event()
-    real = upload.quotas.hold
+    real = quotas.hold
 
     def slowly(*arguments: Any) -> Any:
         room = real(*arguments)
@@ -370,7 +373,7 @@ def test_an_account_is_closed_and_swept_while_it_announces_a_photo(monkeypatch: 
         swept.wait(5)
         return room
 
-    monkeypatch.setattr(upload.quotas, "hold", slowly)
+    monkeypatch.setattr(quotas, "hold", slowly)
     with ThreadPoolExecutor(2) as threads:
         answer = threads.submit(announce, anna, gallery)
         assert held.wait(30)
@@ -395,13 +398,13 @@ def test_an_upload_for_a_gallery_that_is_deleted_before_it_is_counted_is_not_fou
 ) -> None:
     anna = Photographer.registered()
     gallery = anna.gallery()["id"]
-    real = upload.queries.keep_gallery
+    real = queries.keep_gallery
 
-    def late(*arguments: Any) -> bool:
+    def late(session: Session, gallery_id: uuid.UUID) -> bool:
         sql("DELETE FROM galleries WHERE id = :id", id=gallery)
-        return real(*arguments)
+        return real(session, gallery_id)
 
-    monkeypatch.setattr(upload.queries, "keep_gallery", late)
+    monkeypatch.setattr(queries, "keep_gallery", late)
     problem(announce(anna, gallery), 404, "not_found")
     assert used(anna) == (0, 0)
 
@@ -420,8 +423,13 @@ class Busy:
     def act(self, number: int) -> None:
         """One random thing."""
         chance = random.Random(number)
-        actions = [self.announce] * 4 + [self.delete] * 2 + [self.fail] * 2
-        actions += [self.work, self.delete_gallery, self.analyse, self.sweep, self.sweep if number % 2 else self.leave]
+        actions: list[Callable[[random.Random], None]] = [self.work, self.delete_gallery, self.analyse, self.sweep]
+        actions += [
+            *[self.announce] * 4,
+            *[self.delete] * 2,
+            *[self.fail] * 2,
+            self.sweep if number % 2 else self.leave,
+        ]
         chance.choice(actions)(chance)
 
     def announce(self, chance: random.Random) -> None:

@@ -15,7 +15,18 @@ from safelight.pages import Page
 from safelight.web.analyses import LockedAnalysis, OwnAnalysis
 from safelight.web.app import create_app, lambda_handler
 from safelight.web.conditional import conditional
-from safelight.web.deps import PAGE, CurrentUser, Cursor, DbSession, JobQueue, Limit, OwnGallery, PublicSigner, Store
+from safelight.web.deps import (
+    PAGE,
+    Config,
+    CurrentUser,
+    Cursor,
+    DbSession,
+    JobQueue,
+    Limit,
+    OwnGallery,
+    PublicSigner,
+    Store,
+)
 
 app = create_app("analyses")
 
@@ -27,9 +38,10 @@ def create_analysis(
     session: DbSession,
     signer: PublicSigner,
     queue: JobQueue,
+    config: Config,
 ) -> AnalysisCreated:
     """Analyse a photo, or announce a file to analyse and get the form to upload it with."""
-    return service.request(session, signer, queue, user.id, request)
+    return service.request(session, signer, queue, config.token_secret, user.id, request)
 
 
 @app.get("/analyses")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
 from collections import Counter
@@ -12,7 +13,7 @@ from PIL import Image
 
 from functions.analyse_photo.app import handler as measured
 from functions.find_faces.app import handler as searched
-from safelight.analyses import processing
+from safelight.analyses import limits, processing
 from safelight.analyses.service import search_again
 from safelight.config import MAX_PHOTO_BYTES
 from safelight.db.engine import transaction
@@ -96,6 +97,23 @@ def test_two_hundred_parallel_requests_have_a_hundred_files_waiting() -> None:
     assert [anna.call("POST", "/analyses", json=body).status_code for _ in range(3)] == [201, 201, 409]
     anna.call("DELETE", f"/analyses/{waiting[0]}")
     announced(anna, PORTRAIT)
+
+
+def test_files_that_are_deleted_or_fail_make_no_room_for_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ANNOUNCED", dataclasses.replace(limits.ANNOUNCED, tries=4))
+    anna, ben = Photographer.registered(), Photographer.registered()
+    photo_id = ready_photo(anna)
+    for number in range(4):
+        made = sent(anna, b"no picture")
+        if number % 2:
+            assert anna.call("DELETE", f"/analyses/{made}").status_code == 204
+        run_jobs()
+    body = {"filename": "test.jpg", "content_type": "image/jpeg", "file_size": 10}
+    refused = anna.call("POST", "/analyses", json=body)
+    problem(refused, 429, "too_many_requests")
+    assert int(refused.headers["retry-after"]) > 0
+    asked(anna, photo_id=photo_id)
+    announced(ben, PORTRAIT)
 
 
 def test_every_ready_photo_has_its_analysis_and_faces_when_asked() -> None:

@@ -10,7 +10,7 @@ import uuid
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from safelight.analyses import keys, queries
+from safelight.analyses import keys, limits, queries
 from safelight.analyses.schemas import AnalysisCreated, AnalysisOut, PhotoAnalysis, UploadAnalysis
 from safelight.errors import Conflict, NotFound
 from safelight.jobs import service as jobs
@@ -21,7 +21,6 @@ from safelight.photos import upload
 from safelight.photos.upload import Heads, NotUploaded
 from safelight.pictures.measures import VERSION
 from safelight.queue import Queue
-from safelight.quotas import service as quotas
 from safelight.storage.signer import Signer
 from safelight.validators import strong_etag
 
@@ -29,8 +28,6 @@ from safelight.validators import strong_etag
 JOB = "analyse_photo"
 # Looks for faces in what was made of the picture; needs OpenCV.
 FACES_JOB = "find_faces"
-# Files sent for analysis that an account may have waiting: they do not count towards its quota.
-WAITING_UPLOADS = 100
 
 
 class PhotoNotReady(Conflict):
@@ -38,29 +35,23 @@ class PhotoNotReady(Conflict):
     title = "This photo is not ready: its analysis begins by itself when it is"
 
 
-class TooManyWaiting(Conflict):
-    code = "too_many_waiting"
-    title = "Too many files of the account wait for analysis"
-
-
 def request(
-    session: Session, signer: Signer, queue: Queue, owner_id: uuid.UUID, wanted: PhotoAnalysis | UploadAnalysis
+    session: Session,
+    signer: Signer,
+    queue: Queue,
+    secret: str,
+    owner_id: uuid.UUID,
+    wanted: PhotoAnalysis | UploadAnalysis,
 ) -> AnalysisCreated:
     """The analysis that was asked for. A photo has one: asking again gives it again, with faces if they are new, with
     figures by today's formulas if they are older, and tries again what failed.
 
-    Raises NotFound, PhotoNotReady; TooLarge, UnsupportedType, TooManyWaiting.
+    Raises NotFound, PhotoNotReady; TooLarge, UnsupportedType, TooManyWaiting, TooManyRequests.
     """
     if isinstance(wanted, PhotoAnalysis):
         return AnalysisCreated.model_validate(_of_photo(session, queue, owner_id, wanted))
     upload.check(wanted)
-    # Under the lock of the account's counter, so that parallel requests cannot exceed the limit.
-    quotas.hold(session, owner_id)
-    if queries.waiting_uploads(session, owner_id) >= WAITING_UPLOADS:
-        raise TooManyWaiting(
-            f"{WAITING_UPLOADS} files of the account wait for their upload or their analysis, and no more may."
-            " Upload those that were announced, or wait until some are analysed."
-        )
+    limits.announcement(session, secret, owner_id)
     analysis = Analysis(
         id=uuid.uuid4(),
         owner_id=owner_id,

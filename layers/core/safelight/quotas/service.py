@@ -98,7 +98,7 @@ def show(session: Session, users: list[User]) -> dict[uuid.UUID, QuotaOut]:
 
 
 def check(limit: int) -> int:
-    """Compare accounts' counters with their photos, each once a day and `limit` at a time; how many were wrong."""
+    """Compare `limit` accounts' counters with their photos, each at most once a day; how many were wrong."""
     with transaction() as session:
         accounts = queries.unchecked(session, CHECKED_EVERY, limit)
     return sum(_correct(user_id) for user_id in accounts)

@@ -78,9 +78,9 @@ bench: venv sam ## Benchmarks, each a ratio against a named peer measured in the
 corpus: venv ## Process the pictures that imaging libraries publish with their sources (downloads 64 MB)
 	@PYTHONPATH=.:layers/core $(PYTHON) -m tests.core.pictures.published
 
-fuzz: venv ## What `make test` does briefly: hostile requests, random histories and races, for about half an hour
+fuzz: venv ## What `make test` does briefly: hostile requests, random histories, races and failures, for about half an hour
 	@FUZZ=1 $(PYTHON) -m pytest -q tests/functions/test_contract.py tests/functions/test_histories.py \
-		tests/functions/test_attacks.py $(ARGS)
+		tests/functions/test_attacks.py tests/functions/test_resuming.py tests/core/archives/test_failures.py $(ARGS)
 
 coverage: venv ## The tests, with the lines of the core that none of them reached
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("shared_api")
 
 VISITOR = sorted(route for route, access in POLICY.items() if access == "visitor" and not route.endswith("/unlock"))
 # `make fuzz` takes its time.
-RACES = 100 if os.environ.get("FUZZ") else 10
+RACES = 100 if os.environ.get("FUZZ") else 4
 
 
 @pytest.fixture(scope="module")

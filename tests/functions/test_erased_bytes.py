@@ -337,13 +337,14 @@ def test_erasures_finish_while_others_upload_and_delete(anna: Photographer, own_
         others, number = own_store.client(), 0
         own_store.create_bucket("others")
         while not over.is_set():
-            key, body = str(number), os.urandom(200_000)
+            key, body = str(number), os.urandom(50_000)
             others.put_object(Bucket="others", Key=key, Body=body)
             if others.get_object(Bucket="others", Key=key)["Body"].read() != body:
                 lost.append(key)
             if number % 2:
                 others.delete_object(Bucket="others", Key=key)
             number += 1
+            over.wait(0.02)  # the erasure needs the processor, too
 
     using = threading.Thread(target=use)
     using.start()

@@ -473,7 +473,7 @@ class Busy:
 def test_uploads_failures_deletions_and_sweeps_at_once_end_with_equal_counts(boss: Photographer) -> None:
     """Random and parallel; transactions that would wait for each other would be ended by Postgres, with a 500 here."""
     busy = Busy(boss)
-    in_parallel(400, busy.act, threads=8)
+    in_parallel(200, busy.act, threads=8)
     run_jobs()
     for _ in range(2):
         sweep.run()

@@ -28,7 +28,8 @@ from tests.functions.test_downloads import eventually
 
 pytestmark = pytest.mark.usefixtures("shared_api")
 
-RANGES = 1000
+# `make fuzz` takes its time.
+RANGES = 1000 if os.environ.get("FUZZ") else 300
 
 
 class Album:
@@ -138,7 +139,7 @@ class Ranges:
 KINDS = [kind for name, kind in vars(Ranges).items() if not name.startswith("_")]
 
 
-def test_a_thousand_ranges_are_what_the_plan_says(shared_api: str) -> None:
+def test_hundreds_of_ranges_are_what_the_plan_says(shared_api: str) -> None:
     assert shared_api
     album = Album(1, 70_000, 300_000, 5, 40_000, 150_000, 30, 20_000)
     size, whole, path = album.plan.size, album.whole, album.link()

@@ -225,7 +225,7 @@ def test_a_locked_link_cannot_be_guessed_and_other_links_stay_open_to_try() -> N
     assert client().post(f"/s/{other}/unlock", json=right).status_code == 204
 
 
-@pytest.mark.parametrize("door", ["login", "token", "unlock"])
+@pytest.mark.parametrize("door", ["login", pytest.param("token", marks=pytest.mark.long), "unlock"])
 def test_five_hundred_guesses_at_once_are_looked_at_exactly_as_often_as_allowed(
     door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from tests.api import PASSWORD, jpeg
 from tests.journeys.stack import Stack, running_stack
 
 VICTIMS = ["worker", "database", "object store", "gateway", "stack"]
-UPLOADS = 20
+UPLOADS = 10
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
-"""A thousand failures of the store, each at a random place of a random archive: nothing broken ever looks whole."""
+"""Hundreds of failures of the store, each at a random place of a random archive: nothing broken ever looks whole."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import io
+import os
 import random
 import zipfile
 from collections import Counter
@@ -22,9 +23,9 @@ from safelight.photos.damage import REASONS
 from tests.core.archives import faults, readers
 from tests.core.archives.faulty import FaultyStore
 
-ROUNDS = 1000
-SILENT = 30
-"""Rounds with a store that falls silent; each waits for the end of somebody's patience."""
+# `make fuzz` takes its time.
+ROUNDS, SILENT = (1000, 30) if os.environ.get("FUZZ") else (300, 10)
+"""Rounds, and those with a store that falls silent; each of these waits for the end of somebody's patience."""
 SHOWN = 20
 """Every so many broken archives one is shown to programs that have nothing to do with Python."""
 ATTEMPTS = 2

@@ -1,4 +1,4 @@
-"""A session that is ended while its request is under way changes nothing after it."""
+"""A session or a row that is ended while a request is under way: the request changes nothing after it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from safelight.accounts import operators, queries
@@ -160,3 +161,36 @@ def test_nobody_renames_the_account_that_is_being_promoted(beside: Beside) -> No
     problem(beside.answer, 401, "unauthorized")
     assert sql("SELECT email, is_admin FROM users WHERE id = :id", id=anna_id) == [(anna.email, True)]
     assert client().post("/auth/login", json={"email": anna.email, "password": password}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "thing", "body"),
+    [
+        ("PATCH", "photos", {"title": "late"}),
+        ("DELETE", "photos", None),
+        ("PATCH", "galleries", {"title": "late"}),
+        ("PATCH", "share_links", {"label": "late"}),
+    ],
+)
+def test_what_was_erased_before_it_is_changed_is_not_there(
+    method: str, thing: str, body: dict[str, str] | None
+) -> None:
+    """As the sweep does right after a deletion: the row was read, and is gone when the change is written."""
+    anna = Photographer.registered()
+    gallery = anna.gallery()["id"]
+    ids = {"photos": anna.upload(gallery), "galleries": gallery, "share_links": anna.share(gallery)["share_id"]}
+
+    erased: list[str] = []
+
+    def erase(*_: object) -> None:
+        if not erased:
+            erased.append(thing)
+            sql(f"DELETE FROM {thing} WHERE id = :id", id=ids[thing])
+
+    event.listen(Session, "before_flush", erase)
+    try:
+        answer = anna.call(method, f"/{thing.replace('_', '-')}/{ids[thing]}", json=body)
+    finally:
+        event.remove(Session, "before_flush", erase)
+    assert erased == [thing]
+    problem(answer, 404, "not_found")

@@ -9,12 +9,13 @@ from pg8000.exceptions import DatabaseError
 from sqlalchemy import Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from safelight.config import database_url, settings
 from safelight.db.connect import connect
 from safelight.db.failures import Careful, is_lost
 from safelight.db.scram import Mutual
-from safelight.errors import Unavailable
+from safelight.errors import NotFound, Unavailable
 
 
 class _Connection(Mutual, Careful, pg8000.dbapi.Connection):  # type: ignore[misc]  # pg8000 ships no annotations
@@ -65,20 +66,23 @@ def transaction() -> Iterator[Session]:
 
     An error that says `keeps_changes` is an answer, not a failure: what was written before it stays (a reused refresh
     token revokes its family and is refused in the same breath). Raises Unavailable when Postgres cannot be reached,
-    goes away meanwhile, or has no connection free.
+    goes away meanwhile, or has no connection free, and NotFound when a row that the block changes was erased meanwhile.
     """
     with Session(engine(), expire_on_commit=False) as session:
         try:
             yield session
+            session.commit()
         except NoConnectionFree as error:
             raise Unavailable(retry_after=2) from error
+        except (StaleDataError, ObjectDeletedError) as error:
+            session.rollback()
+            raise NotFound from error
         except Exception as error:
             if not getattr(error, "keeps_changes", False):
                 session.rollback()
                 raise
             session.commit()
             raise
-        session.commit()
 
 
 def runner(session: Session) -> Callable[..., Any]:

@@ -33,7 +33,8 @@ Why ten: each resume asks for all that is left, so a line that breaks six times 
 behind a proxy that took the bytes and lost them; a program with sixteen connections to the end, one behind the other,
 asks for eight and a half. A resume that is refused is worse than a copy too many for one who asks again and again.
 
-Bytes that a killed process did not send stay charged. Fetches from a signed bucket address cannot be counted.
+First requests that come at the same moment before and after midnight may be two downloads: if the later one is counted
+first, the earlier one cannot know its hash. Bytes that a killed process did not send stay charged. Fetches from a signed bucket address cannot be counted.
 """
 
 import datetime as dt

@@ -34,7 +34,8 @@ behind a proxy that took the bytes and lost them; a program with sixteen connect
 asks for eight and a half. A resume that is refused is worse than a copy too many for one who asks again and again.
 
 First requests that come at the same moment before and after midnight may be two downloads: if the later one is counted
-first, the earlier one cannot know its hash. Bytes that a killed process did not send stay charged. Fetches from a signed bucket address cannot be counted.
+first, the earlier one cannot know its hash. Bytes that a killed process did not send stay charged. Fetches from a
+signed bucket address cannot be counted.
 """
 
 import datetime as dt

@@ -1,6 +1,6 @@
 """`make env`: write .env with random secrets, from .env.example, and the same settings for `sam local`.
 
-Needs Python's standard library alone, and nothing that runs: whoever uses Docker need not prepare an environment.
+Needs Python's standard library alone, and nothing that runs: users of Docker need not prepare an environment.
 """
 
 import json
@@ -95,16 +95,16 @@ def main(root: Path) -> int:
     example = (root / EXAMPLE).read_text()
     try:
         write(root / WRITTEN, fill(example, {name: make() for name, make in SECRETS.items()}), replace=False)
-        told = f"Wrote {WRITTEN} with random secrets"
+        outcome = f"Wrote {WRITTEN} with random secrets"
     except FileExistsError:
-        told = f"{WRITTEN} exists and was not changed: the database and the store know its secrets"
+        outcome = f"{WRITTEN} exists and was not changed: the database and the store know its secrets"
     try:
         settings = sam((root / SAM_EXAMPLE).read_text(), example, (root / WRITTEN).read_text())
     except (Incomplete, OSError) as error:
-        sys.stderr.write(f"{told}.\n{SAM_WRITTEN} was not written. {error}\n")
+        sys.stderr.write(f"{outcome}.\n{SAM_WRITTEN} was not written. {error}\n")
         return 1
     write(root / SAM_WRITTEN, settings, replace=True)
-    sys.stdout.write(f"{told}.\nWrote {SAM_WRITTEN}, the same settings for sam local. Keep both private.\n")
+    sys.stdout.write(f"{outcome}.\nWrote {SAM_WRITTEN}, the same settings for sam local. Keep both private.\n")
     return 0
 
 

@@ -17,7 +17,7 @@ from safelight.web.wellformed import fault
 class Front:
     """ASGI middleware: who asks, how often, and whether the request's headers are in order.
 
-    The application is told the address of the client that a trusted proxy names, in place of the proxy's. What it says
+    The application gets the address of the client that a trusted proxy names, in place of the proxy's. What it says
     about HTTPS is left out: the server says that for every answer, its own refusals as well.
     """
 

@@ -31,7 +31,7 @@ class Secrets:
     jwt_secret: str
 
     def role_password(self, role: str) -> str:
-        """The password of a database role; nobody learns the owner's from it."""
+        """The password of a database role; the owner's cannot be derived from it."""
         return hmac.digest(self.database_password.encode(), f"role {role}".encode(), "sha256").hex()
 
     @classmethod

@@ -1,7 +1,7 @@
 """The queues' and the scheduler's part on this machine: due jobs and ticks become events for the real handlers.
 
 The jobs table is the queue. While jobs of a kind are due, the handler of that kind gets wake-ups as SQS would deliver
-them. The handler claims the next due job itself, whatever job the wake-up names, so a wake-up too many does nothing.
+them. The handler claims the next due job, not the one that the wake-up names, so a wake-up too many does nothing.
 A job whose worker died is due again when its lease has run out.
 """
 

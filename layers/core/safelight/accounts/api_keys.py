@@ -33,7 +33,7 @@ class TooManyKeys(Conflict):
 
 
 def make(session: Session, user_id: uuid.UUID, family_id: uuid.UUID | None, request: ApiKeyCreate) -> ApiKeyMade:
-    """A new key; nobody can read it again.
+    """A new key, which cannot be read again.
 
     Raises ScopeNotAllowed, TooManyKeys, and Unauthorized when the session was ended.
     """

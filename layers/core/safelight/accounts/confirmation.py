@@ -31,7 +31,7 @@ def confirm(
 ) -> None:
     """Note in the session that its owner has given the password.
 
-    Raises WrongPassword, TooManyRequests, and Unauthorized when the session or the password was taken away meanwhile.
+    Raises WrongPassword, TooManyRequests, and Unauthorized when the session or the password has been taken away.
     """
     with limits.password(session, secret, user.id):
         if not verify_password(password, user.password_hash):

@@ -11,7 +11,7 @@ from safelight.models import Invitation, User
 
 
 def _is_good(now: dt.datetime) -> ColumnElement[bool]:
-    # Whoever is no administrator any more has invited nobody; without an inviter it is the operator's.
+    # An invitation ends with its inviter's power; without an inviter it is the operator's.
     inviter = select(User.id).where(
         User.id == Invitation.invited_by, User.is_admin, User.is_active, User.deleted_at.is_(None)
     )

@@ -45,7 +45,7 @@ def make(
     base_url: str,
     now: dt.datetime,
 ) -> InvitationMade:
-    """A new invitation, in place of any that this address has; nobody can read its code again.
+    """A new invitation, in place of any that this address has. Its code cannot be read again.
 
     `invited_by` None is the operator of the service. Raises NobodyInvited where registration is closed, and NameTaken
     when the address has an account.

@@ -2,7 +2,7 @@
 
 The limits are per address first, so that one address cannot use up an account's own, which is wider: locking somebody
 out takes more than one machine, and more than one IPv6 network of 48 bits. Wrong passwords count under these. Right
-ones count under a bucket of their own, because comparing costs a quarter of a second of a processor whatever the
+ones count under a bucket of their own, because comparing costs a quarter of a second of a processor with either
 outcome.
 """
 
@@ -33,7 +33,7 @@ def sign_in(session: Session, secret: str, ip: str | None, name: str, user_id: u
     """One try to sign in; a block that raises has failed. Raises TooManyRequests.
 
     `name` is what was given, in the spelling that names are compared in, whether anybody has it or not. An account's
-    two names have a bucket each: one in common would tell that both are of somebody, and of the same. `user_id` is the
+    two names have a bucket each: one in common would show that both exist and are of one account. `user_id` is the
     account's, None for a name without one: it costs as many statements.
     """
     failed = (

@@ -32,7 +32,7 @@ def first_admin(email: str, *, with_key: bool = False) -> FirstAdmin:
     address = normal_email(email.strip())
     password = f"Aa1-{secrets.token_urlsafe(18)}"
     with transaction() as session:
-        # Locked: nobody gives the account another name before it is promoted.
+        # Locked, so that the account gets no other name before it is promoted.
         user = queries.user_by_name(session, address, lock=True)
         if user is None:
             user = User(email=address, password_hash="")

@@ -23,7 +23,7 @@ class InvitationRequired(Forbidden):
 
 
 class InvitationInvalid(Forbidden):
-    """Wrong, used, withdrawn, run out, or of another address: one answer, whoever has an account."""
+    """Wrong, used, withdrawn, run out, or of another address: one answer, whether there is an account or not."""
 
     code = "invitation_invalid"
     title = "This invitation does not open an account for this e-mail address, or not any more: ask for a new one"

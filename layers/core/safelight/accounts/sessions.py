@@ -39,7 +39,7 @@ def sign_in(session: Session, name: str, password: str, client: Client, secret: 
 
 
 def start(session: Session, user: User, client: Client, secret: str, now: dt.datetime) -> TokenPair:
-    """A new session of somebody who has just given the account's password."""
+    """A new session of a caller who has just given the account's password."""
     family_id = uuid.uuid4()
     refresh = _issue(session, user.id, family_id, 0, client, secret, now, confirmed_at=now)
     return _pair(user.id, family_id, refresh, secret, now)

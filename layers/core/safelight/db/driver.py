@@ -29,7 +29,7 @@ class _Connection(Mutual, Careful, Connection):  # type: ignore[misc]  # pg8000 
             raise
 
 
-# Connections nobody uses, by the URL they lead to; the last one put back is the first one taken, so that the others
+# Idle connections, by the URL they lead to; the last one put back is the first one taken, so that the others
 # stay idle and can be closed by the server. List operations are atomic, so threads need no lock.
 _idle: defaultdict[str, list[Connection]] = defaultdict(list)
 

@@ -66,7 +66,7 @@ def transaction() -> Iterator[Session]:
 
     An error that says `keeps_changes` is an answer, not a failure: what was written before it stays (a reused refresh
     token revokes its family and is refused in the same breath). Raises Unavailable when Postgres cannot be reached,
-    goes away meanwhile, or has no connection free, and NotFound when a row that the block changes was erased meanwhile.
+    goes away, or has no connection free, and NotFound when a row that the block changes has been erased.
     """
     with Session(engine(), expire_on_commit=False) as session:
         try:

@@ -18,7 +18,7 @@ def queue() -> Queue:
 def woken(key: str, kind: str) -> bool:
     """Whether this is a wake-up `jobs/{kind}/{job_id}`; any other key leaves a line in the log.
 
-    The job that it names is a hint: whoever is woken claims the next due job of the kind.
+    The job that it names is a hint: the worker claims the next due job of the kind.
     """
     try:
         ours = key == wake_key(kind, uuid.UUID(key.rpartition("/")[2]))

@@ -87,7 +87,7 @@ class ApiKey(Identified, Created, Base):
 class Invitation(Identified, Created, Base):
     """One person may open an account. Using it deletes the row; of its code only a hash is kept.
 
-    `invited_by` is None for an invitation by whoever operates the service.
+    `invited_by` is None for an invitation by the operator of the service.
     """
 
     __tablename__ = "invitations"

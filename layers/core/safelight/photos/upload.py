@@ -66,12 +66,12 @@ def begin_all(
     """For each a pending row and a form, or why it was refused: first come, first served.
 
     The photo of a key that is known is given again, with a fresh form while it is pending, and not counted again.
-    Raises NotFound when the gallery was deleted meanwhile.
+    Raises NotFound when the gallery has been deleted.
     """
     if not queries.keep_gallery(session, gallery.id):
         raise NotFound
     room = quotas.hold(session, gallery.owner_id)
-    # Under the lock of the account's counter, so that nobody else announces the same keys.
+    # Under the lock of the account's counter, so that no other request announces the same keys.
     known = queries.by_upload_key(session, gallery.id, {request.key for request in requests if request.key})
     position = int(now.timestamp() * 1_000_000)
     taken: list[Photo | Refusal] = []

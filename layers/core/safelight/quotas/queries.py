@@ -51,7 +51,7 @@ def release(session: Session, photo_ids: list[uuid.UUID]) -> None:
         .group_by(Gallery.owner_id)
     )
     owners = select(counted.subquery().c.owner_id)
-    # In one order, for whoever else releases photos of several accounts.
+    # In one order, for other releases of photos of several accounts.
     session.execute(
         select(StorageUsage.user_id)
         .where(StorageUsage.user_id.in_(owners))

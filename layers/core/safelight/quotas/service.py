@@ -116,8 +116,8 @@ def _correct(user_id: uuid.UUID) -> bool:
             # Counted again under the lock: in a new statement, which sees what was committed before it.
             usage.photos = session.scalar(queries.stored(user_id, func.count())) or 0
             usage.bytes = int(session.scalar(queries.stored(user_id, func.sum(Photo.file_size))) or 0)
-            told = {"user_id": str(user_id), "counted": [photos, int(size)], "stored": [usage.photos, usage.bytes]}
-            log.error("storage counter was wrong", extra=told)
+            wrong_by = {"user_id": str(user_id), "counted": [photos, int(size)], "stored": [usage.photos, usage.bytes]}
+            log.error("storage counter was wrong", extra=wrong_by)
         usage.checked_at = func.now()
         return wrong
 

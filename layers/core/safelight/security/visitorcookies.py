@@ -1,4 +1,4 @@
-"""The value of a visitor's cookie: it tells one visitor of one link from another, and says nothing on other links.
+"""The value of a visitor's cookie: it distinguishes the visitors of one link, and means nothing on other links.
 
 The service signs what it gives out. A value that was not issued for the link is therefore no cookie, and nothing about
 cookies has to be stored.

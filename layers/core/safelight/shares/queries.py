@@ -61,7 +61,7 @@ def page(
 
 
 # Over `events`, with a `day` each. A visitor who got the cookie on this day had another hash before. That hash is no
-# visitor of its own, unless it has downloads that are not this visitor's: then somebody without a cookie has it, too.
+# visitor of its own, unless it has downloads that are not this visitor's: then a visitor without a cookie has it, too.
 DAY_TOTALS = """
     SELECT events.share_id, events.day,
            count(DISTINCT visitor) FILTER (

@@ -61,9 +61,9 @@ Archives = Annotated[Engine, Depends(get_engine)]
 @asynccontextmanager
 async def closing_engine(_app: FastAPI) -> AsyncIterator[None]:
     """A server's lifespan: at its end the connections to the store are closed."""
-    told = None if behind_adapter() else forwarded.warning(settings())
-    if told is not None:
-        log.warning(told)
+    warning = None if behind_adapter() else forwarded.warning(settings())
+    if warning is not None:
+        log.warning(warning)
     yield
     if get_engine.cache_info().currsize:
         await get_engine().fetcher.close()

@@ -72,7 +72,7 @@ class Proxies:
         given, viewers = found.get(SECRET, []), found.get(VIEWER, [])
         if len(given) != 1 or len(viewers) != 1:
             return None
-        # All are compared, in constant time each, so that the time tells nothing about any.
+        # All are compared, in constant time each, so that the time reveals nothing about any.
         if not any([hmac.compare_digest(given[0].encode("latin-1"), secret) for secret in self.secrets]):  # noqa: C419 - any() of a generator would stop at the first
             return None
         viewer = parse(viewers[0].rpartition(":")[0].strip("[]"))

@@ -26,7 +26,7 @@ SECURITY_HEADERS = (
     (b"x-frame-options", b"DENY"),
 )
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
-"""A year of HTTPS alone (RFC 6797). Not for other names below this one, which may be somebody else's."""
+"""A year of HTTPS alone (RFC 6797). Not for other names below this one, which may belong to others."""
 # Nearly all that is answered is somebody's own: whatever may be kept says so itself.
 NOT_KEPT = (b"cache-control", b"private, no-store")
 LEFT = 499

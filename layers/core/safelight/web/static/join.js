@@ -15,11 +15,11 @@ async function join(event) {
   const body = { email: at("#email").value, password: at("#password").value, invitation: location.hash.slice(1) };
   const headers = { "Content-Type": "application/json" };
   const answer = await fetch("auth/register", { method: "POST", headers, body: JSON.stringify(body) }).catch(() => null);
-  const told = (await answer?.json().catch(() => null)) ?? {};
+  const given = (await answer?.json().catch(() => null)) ?? {};
   at(".button").disabled = false;
-  if (!answer?.ok) return (at(".wrong").textContent = told.detail || LATER);
+  if (!answer?.ok) return (at(".wrong").textContent = given.detail || LATER);
   history.replaceState(null, "", location.pathname); // a used code need not stay in the browser's history
-  end(`The account of ${told.email} is open. You can sign in now.`);
+  end(`The account of ${given.email} is open. You can sign in now.`);
   at(".next").hidden = false;
 }
 
